@@ -32,6 +32,9 @@ else:
         __slots__ = ()
 
 
+_INTERNAL = frozenset({"changes", "grad_buffer", "has_grad", "index", "keras_mask", "node", "touched"})
+"""Attributes of Tensors for fastnn itself, which `dir` leaves out."""
+
 __all__ = [
     "Array", "Backward", "Gradients", "Node", "Tensor", "enable_grad", "is_grad_enabled", "no_grad",
     "result", "results", "tensor", "torch_names",
@@ -86,6 +89,9 @@ class Tensor(Methods, TensorBase):
         self._buffer: Array = None
         self.changes = UNCHANGED
         self.keras_mask: Tensor | Any = None  # which time steps are data, see fastnn.nn.masks
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __copy__(self) -> Tensor:
         if self.node is not None:

@@ -1,4 +1,4 @@
-"""Read datasets: the digits and the text that come with the package, MNIST, pictures in folders, and windows of text."""
+"""Datasets: the digits and the text that come with the package, points to draw, MNIST, pictures in folders, windows of text."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .lengths import Buckets, Packed
 from .pictures import image
 from .tokens import IN_MEMORY as IDS_IN_MEMORY
 from .tokens import Windows
+from .toy import blobs, circles, moons, spirals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..text import Tokenizer
 
 __all__ = ["Buckets", "ImageFolder", "Packed", "Windows", "buckets", "digits", "image", "images", "mnist", "pack", "text"]
-__all__ += ["tokenize", "windows"]
+__all__ += ["blobs", "circles", "moons", "spirals", "tokenize", "windows"]
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,8 @@ class InputSpec:
             if len(shape) > 1 and shape[-1] == 1 and self._fits(shape[:-1]):
                 return shape[:-1]
         hint = f"; for one sample: {name}[None]" if self._fits((1, *shape)) else ""
+        if not hint and len(shape) > 2 and None not in shape[1:] and self._fits((shape[0], math.prod(shape[1:]))):
+            hint = f"; as rows: {name}.reshape(len({name}), -1), or a Flatten layer before"
         raise ValueError(f"{op}: {name} has shape {shape}, wanted {self._described(len(shape))}{hint}")
 
     def _fits(self, shape: tuple[Any, ...]) -> bool:

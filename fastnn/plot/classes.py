@@ -9,6 +9,7 @@ import numpy as np
 
 from ..interpret.model import Copy
 from ..interpret.pictures import Array
+from ..nn.module import Module
 from ..ops.checks import positive_int
 from .figure import Path, axes_on, class_names, finished, gallery, shown, start
 
@@ -35,6 +36,7 @@ def confusion(y: Any, p: Any, names: Sequence[Any] | None = None, path: Path = N
 
     Raises:
         ImportError: Matplotlib is missing.
+        TypeError: a model is passed instead of its predictions.
         ValueError: y and p do not fit each other.
 
     >>> figure = confusion([0, 0, 1, 1], [[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.1, 0.9]], names=["cat", "dog"])
@@ -196,6 +198,8 @@ def boundary(model: Any, x: Any, y: Any, names: Sequence[Any] | None = None, pat
 
 def _classes(y: Any, p: Any, known: int, op: str) -> tuple[Array, Array, int]:
     """Return the true and the predicted classes, and the number of classes; `known` is that of names."""
+    if isinstance(y, Module):
+        raise TypeError(f"{op}: the model came first; wanted the true classes and what the model predicts: y, model.predict(x)")
     outputs, true = np.asarray(p), np.asarray(y)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         predicted, count = outputs.argmax(axis=1), outputs.shape[1]

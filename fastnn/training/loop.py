@@ -192,7 +192,8 @@ class Trainer(Evaluator, Reporter):
             x, y: samples and targets, as arrays, lists or frames. They are cast to the dtype of the model, labels to int64.
                 Several inputs or outputs are lists, tuples or dicts of them. Or x alone is an iterable of batches (x, y) or
                 (x, y, sample_weight): a generator, a Keras Sequence or a DataLoader. It may also be a PyTorch Dataset, whose
-                samples fit puts together.
+                samples fit puts together. Data frames that the model later gets must have the columns of the first one, in
+                the same order.
             batch_size: number of samples in a step; by default 32, or all samples with L-BFGS. Not for iterables of batches.
             epochs: number of the last epoch.
             verbose: 0 shows nothing, 1 a progress bar or, in a notebook, a table that is updated, 2 a line per epoch. "auto" is 1
@@ -256,6 +257,8 @@ class Trainer(Evaluator, Reporter):
         arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight, bytes_stay=True)
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
+        if arrays is not None:
+            self._remember_columns(x)
         if validation_data is not None:
             wanted = map(validates, range(initial_epoch, epochs))
             validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data, wanted)

@@ -16,6 +16,7 @@ from ..core.structure import Structure, own_code, users_level
 from ..nn.mode import trying
 from . import metrics
 from .data.arrays import as_floats
+from .data.frames import names_of
 from .step import observed
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ _TRIED = 32
 """Number of samples whose outputs are checked."""
 _RAW = 30.0
 """An input of whole numbers whose maximum is above this value was probably not scaled."""
+_WIDE = 100.0
+"""Standard deviation of a column above which it was probably not scaled."""
+_PIXELS = 16
+"""Smallest number of values in a sample of floats that may be an image."""
 _ROUNDED = 1e-3
 """Maximal rounding error of a probability below 0 or above 1."""
 _NO_PROBABILITY = frozenset({"linear", "relu", "tanh", "elu", "selu", "gelu", "leaky_relu", "silu", "softplus"})
@@ -123,16 +128,11 @@ def check(
         return
     c.looked_at = True
     scale = _Scale(xs[0], given[0]) if len(xs) == 1 else None
-    with no_grad(), trying(), observed(model, scale.look) if scale is not None and scale.raw else nullcontext():
+    with no_grad(), trying(), observed(model, scale.look) if scale is not None and scale.watches else nullcontext():
         samples = [Tensor(current().asarray(as_floats(a[:_TRIED], model.dtype))) for a in xs]
         outputs = c.returned.flatten(inputs.call(model, samples, training=False))
     if scale is not None and scale.reached:
-        _warn(
-            c,
-            "scale",
-            f"{names[0]} has whole numbers up to {xs[0].max():.0f} ({scale.dtype}), on which networks train badly or not at "
-            f"all; scale them, for example {names[0]} / 255",
-        )
+        _warn(c, "scale", scale.message(names[0], xs[0]))
     act = last_activation(model) if len(parts) == 1 else ""
     for o, y in zip(parts, outputs, strict=True):
         _check_outputs(c, o, y.numpy(), act)
@@ -145,9 +145,9 @@ def _warn(c: Compiled, kind: str, message: str) -> None:
 
 
 class _Scale:
-    """Check whether images of whole numbers 0..255 reach a layer's weights without scaling.
+    """Check whether numbers that were not scaled reach a layer's weights: pixels 0..255, or columns that spread widely.
 
-    raw: whether the data may be such images. The input of the first layer with weights then decides, since the model itself may
+    watches: whether the data have such numbers. The input of the first layer with weights then decides, since the model may
     scale the data or use them as indices.
     """
 
@@ -156,6 +156,20 @@ class _Scale:
         image = self.dtype == np.uint8 or (a.ndim > 2 and getattr(self.dtype, "kind", "") in "iu")
         self.raw = bool(image and a.max() > _RAW and a.min() >= 0)
         self.reached = self._known = False
+        self.column, self.spread = "", 0.0
+        if self.raw or a.dtype.kind != "f" or a.ndim < 2 or not a.size:
+            self.watches = self.raw
+            return
+        some = a[: max(_CHUNK * len(a) // a.size, 2)]
+        if some[0].size >= _PIXELS and getattr(self.dtype, "kind", "") == "f":  # rows of whole numbers may count something
+            self.raw = bool(127 < some.max() <= 255 and some.min() >= 0 and not (some % 1).any())
+        if a.ndim == 2 and not self.raw:
+            deviations = some.std(axis=0, dtype=np.float64)
+            widest = int(deviations.argmax())
+            self.spread = float(deviations[widest])
+            names = names_of(given)
+            self.column = f"the column {names[widest]!r} of" if len(names) == a.shape[1] else f"column {widest} of"
+        self.watches = self.raw or self.spread > _WIDE
 
     def look(self, name: str, layer: Any, inputs: tuple[Any, ...], y: Any) -> None:
         """Check the input of a layer; for `observed`."""
@@ -164,11 +178,22 @@ class _Scale:
             return
         self._known = True
         x, weights = inputs[0], any(p.ndim > 1 for p in parameters)
-        if (
-            own_code(type(layer).__module__) and weights and isinstance(x, Tensor) and x.dtype.kind == "f"
-        ):  # integer inputs are indices
+        if own_code(type(layer).__module__) and weights and isinstance(x, Tensor) and x.dtype.kind == "f":  # others are indices
             taken = x.numpy()
-            self.reached = bool(taken.max() > _RAW and not (taken % 1).any())
+            self.reached = bool(taken.max() > _RAW and not (taken % 1).any()) if self.raw else bool(np.abs(taken).max() > _WIDE)
+
+    def message(self, name: str, a: Array) -> str:
+        """Return the text of the warning for the array a that the user passed as `name`."""
+        if self.raw:
+            return (
+                f"{name} has whole numbers up to {a.max():.0f} ({self.dtype or a.dtype}), on which networks train badly or not "
+                f"at all; scale them, for example {name} / 255"
+            )
+        return (
+            f"{self.column} {name} has the standard deviation {self.spread:.3g}, and networks train badly or not at all on "
+            f"numbers far from 1; scale the columns: by scikit-learn's StandardScaler, or by fastnn.Normalization() as the first "
+            f"layer, after its adapt({name})"
+        )
 
 
 def _check_targets(c: Compiled, o: Objective, name: str, t: Array, counts: Array) -> None:

@@ -377,3 +377,8 @@ def test_index_tensors_are_checked_and_count_from_the_end() -> None:
         with pytest.raises(IndexError, match="out of range for 2"):
             f()
     assert (t == None) is False  # noqa: E711
+
+
+def test_dir_shows_no_internals() -> None:
+    shown = dir(fastnn.tensor([1.0]))
+    assert {"grad", "shape", "sum", "requires_grad"} <= set(shown) and not {"node", "has_grad", "changes", "index"} & set(shown)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import datasets
 
 TRAIN_X, TRAIN_Y = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -109,3 +110,31 @@ def test_missing_mnist(tmp_path: Path, files: dict[str, bytes]) -> None:
         datasets.mnist(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=rf"neither {TRAIN_X} nor {TRAIN_X}\.gz is in"):
         datasets.mnist(tmp_path)
+
+
+@pytest.mark.parametrize("make", [datasets.moons, datasets.circles, datasets.spirals, datasets.blobs])
+def test_points_of_classes(make: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+    fastnn.seed(3)
+    x, y = make(31)
+    assert x.shape == (31, 2) and x.dtype == np.float32 and y.shape == (31,) and y.dtype == np.int64
+    assert np.ptp(np.bincount(y)) <= 1 and (np.diff(y) < 0).any()  # classes of the same size, in random order
+    fastnn.seed(3)
+    np.testing.assert_array_equal(make(31)[0], x)
+    assert not np.array_equal(make(31)[0], x)
+    with pytest.raises(ValueError, match=f"{make.__name__}: n is 0"):
+        make(0)
+    with pytest.raises(ValueError, match=f"{make.__name__}: noise is -1"):
+        make(9, noise=-1)
+
+
+def test_points_without_noise() -> None:
+    x, y = datasets.spirals(60, noise=0, classes=3, turns=0.25)
+    radius = np.hypot(*x.T)
+    angle = 2 * np.pi * (0.25 * radius + y / 3)
+    np.testing.assert_allclose(x, radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-6)
+    x, y = datasets.blobs(60, noise=0, classes=4)
+    assert len(np.unique(x, axis=0)) == 4 and all(len(np.unique(x[y == c], axis=0)) == 1 for c in range(4))
+    x, y = datasets.circles(60, noise=0)
+    np.testing.assert_allclose(np.hypot(*x.T), np.where(y == 0, 1, 0.5), atol=1e-6)
+    with pytest.raises(ValueError, match="circles: factor is 2"):
+        datasets.circles(factor=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import decimal
 from typing import Any
 
@@ -125,3 +126,54 @@ def test_a_layer_of_ones_own_gets_several_arrays() -> None:
         assert pair.got == (pack, [fastnn.Tensor, fastnn.Tensor])
     np.testing.assert_array_equal(pair([a, a]).numpy(), np.full((2, 3), 4.0))
     assert fastnn.Dense(2)([[1.0, 2.0], [3.0, 4.0]]).shape == fastnn.Dense(2)([np.ones(2), np.ones(2)]).shape == (2, 2)
+
+
+def test_columns_are_those_of_fit() -> None:
+    pd = pytest.importorskip("pandas")
+    frame, y = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}), [1.0, 2.0]
+    model = fastnn.Sequential([fastnn.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    model.predict(frame[["b", "a"]])  # nothing is known before fit
+    model.fit(frame, y, verbose=0, validation_data=(frame, y))
+    turned = frame[["b", "a"]]
+    for op, call in {
+        "predict": lambda: model.predict(turned),
+        "evaluate": lambda: model.evaluate(turned, y, verbose=0),
+        "fit": lambda: model.fit(turned, y, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(turned, y),
+    }.items():
+        with pytest.raises(ValueError, match=f"{op}: the columns of x have another order than in fit: column 0 is 'b'"):
+            call()
+    with pytest.raises(ValueError, match="x does not have the columns of fit: it lacks 'b' and also has 'c'"):
+        model.predict(frame.rename(columns={"b": "c"}))
+    with pytest.raises(ValueError, match="it also has 'c0', 'c1', 'c2' and 1 more; select those of fit"):
+        model.predict(frame.assign(**{f"c{i}": 0 for i in range(4)}))
+    with pytest.raises(ValueError, match="it has a column twice"):
+        model.predict(frame[["a", "b", "a"]])
+    np.testing.assert_array_equal(model.predict(turned.to_numpy()[:, ::-1]), model.predict(frame))
+    np.testing.assert_array_equal(model.predict(frame.rename(columns={"a": 0, "b": 1})), model.predict(frame))
+    with pytest.raises(ValueError, match="another order"):
+        copy.deepcopy(model).predict(turned)
+
+
+def test_columns_of_several_inputs() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    wide, narrow = fastnn.Input((2,), name="wide"), fastnn.Input((1,), name="narrow")
+    model = fastnn.Model([wide, narrow], fastnn.Dense(1)(fastnn.Concatenate()([wide, narrow])))
+    model.compile("sgd", "mse")
+    model.fit({"wide": frame, "narrow": frame[["a"]]}, [1.0, 2.0], verbose=0)
+    with pytest.raises(ValueError, match=r"the columns of x\['wide'\] have another order"):
+        model.predict({"wide": frame[["b", "a"]], "narrow": frame[["a"]]})
+    with pytest.raises(ValueError, match=r"x\[.*\] does not have the columns of fit: it lacks 'a' and also has 'b'"):
+        model.predict([frame, frame[["b"]]])
+
+
+def test_a_refused_fit_keeps_no_columns() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, np.nan]})
+    model = fastnn.Sequential([fastnn.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="column 'b'"):
+        model.fit(frame, [1.0, 2.0], verbose=0)
+    model.fit(frame.fillna(0)[["b", "a"]], [1.0, 2.0], verbose=0)

@@ -334,6 +334,11 @@ class Own(nn.Module):
         (lambda: plot.saliency(net(), X[0], 5), ValueError, r"plot\.saliency: class_ is 5; the model has 3 classes"),
         (lambda: plot.saliency(net(), X[0], names=["a"]), ValueError, r"plot\.saliency: 1 names came for 3 classes"),
         (lambda: plot.occlusion(net(), X), ValueError, r"shape \(6, 8, 8\) came, with 8 channels; the model takes 1"),
+        (
+            lambda: plot.confusion(fastnn.Dense(1), [0, 1], [0, 1]),
+            TypeError,
+            r"wanted the true classes .*: y, model.predict\(x\)",
+        ),
         (lambda: plot.confusion([0, 1], [0, 1, 1]), ValueError, "2 true and 3 predicted classes"),
         (lambda: plot.confusion([0, 3], [[0.5, 0.5]] * 2), ValueError, "classes from 0 to 3; wanted 0 to 1"),
         (lambda: plot.confusion([0, 0.5], [0, 1]), ValueError, "the true classes have dtype float64"),

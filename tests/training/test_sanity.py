@@ -214,3 +214,27 @@ def test_bceloss_takes_probabilities() -> None:
             loss(fastnn.tensor(p), fastnn.tensor(t))
     assert np.isnan(loss(fastnn.tensor([np.nan]), [1.0]).item())
     nn.BCEWithLogitsLoss()(fastnn.tensor([5.0]), fastnn.tensor([2.0]))
+
+
+def test_columns_that_nobody_scaled() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 3)) * [1, 500, 1]
+    assert not warned(1, None, "mse", ZERO_ONE, x / 10)
+    (message,) = warned(1, None, "mse", ZERO_ONE, x)
+    assert re.match(r"fit: column 1 of x has the standard deviation \d{3},.*StandardScaler.*fastnn.Normalization\(\)", message)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 4, 4))
+    for image in (pixels.astype(np.float32), pixels.reshape(30, 16).astype(float)):
+        assert any("whole numbers up to 255 (float" in text for text in warned(1, None, "mse", ZERO_ONE, image))
+        assert not warned(1, None, "mse", ZERO_ONE, image / 255)
+
+
+@pytest.mark.parametrize("layer", [nn.Normalization, nn.BatchNormalization])
+def test_models_that_scale_columns_by_themselves(layer: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 3)) * 500
+    first = layer()
+    if layer is nn.Normalization:
+        first.adapt(x)
+    model = fastnn.Sequential([first, fastnn.Dense(1)])
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(x, ZERO_ONE, verbose=0)

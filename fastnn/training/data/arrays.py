@@ -129,7 +129,8 @@ def class_weight_to_sample_weight(
     array([1., 3., 3.], dtype=float32)
     """
     if not isinstance(class_weight, Mapping):
-        raise TypeError(f"{op}: class_weight is {_describe(class_weight)}; wanted a dict from class number to weight")
+        hint = "; balanced: {i: n / (classes * count) for i, count in enumerate(np.bincount(y))}" * isinstance(class_weight, str)
+        raise TypeError(f"{op}: class_weight is {_describe(class_weight)}; wanted a dict from class number to weight{hint}")
     classes = _classes(labels.reshape(-1)).reshape(labels.shape) if numbers else _classes(labels)
     weight = np.ones(classes.shape)
     for key, value in class_weight.items():

@@ -15,6 +15,7 @@ from ...nn.spec import InputSpec, each
 from ..compiled import Compiled
 from ..objective import shape_of
 from . import arrays as data
+from .frames import check_names, names_of
 
 MOST_SHAPES = 256
 """Maximal number of kinds of inputs for which output shapes are stored."""
@@ -24,6 +25,8 @@ class DataChecks:
     """Methods of a model that check its data."""
 
     _compiled: Compiled | None
+    _columns: tuple[tuple[str, ...], ...] = ()
+    """Names of the columns of each input, if fit had data frames."""
 
     def _need(self, op: str) -> Compiled:
         if self._compiled is None:
@@ -39,6 +42,7 @@ class DataChecks:
         structure, leaves = inputs_given(model, x, op, name)
         floats, labels = model.dtype, structure.labels(name)
         features = []
+        self._check_columns(op, [leaf for leaf, _ in leaves], labels)
         for (leaf, spec), label in zip(leaves, labels, strict=True):
             wanted = spec.wants(floats)
             if bytes_stay and wanted == floats and type(leaf) is np.ndarray and leaf.dtype == np.uint8:
@@ -47,6 +51,18 @@ class DataChecks:
             shape = spec.fitted(a.shape, op, label)
             features.append(a if shape == a.shape else a.reshape(shape))
         return structure, features
+
+    def _check_columns(self, op: str, leaves: list[Any], labels: list[str]) -> None:
+        """Raise ValueError if a data frame has other columns than at fit. Arrays have no names, so they are not checked."""
+        for leaf, fitted, label in zip(leaves, self._columns, labels, strict=False):
+            if fitted and (names := names_of(leaf)):
+                check_names(names, fitted, op, label)
+
+    def _remember_columns(self, x: Any) -> None:
+        """Store the names of the columns of data frames, if these are the first that the model is trained on."""
+        columns = tuple(names_of(leaf) for leaf, _ in inputs_given(self, x, "fit", "x")[1])
+        if any(columns) and not any(self._columns):
+            object.__setattr__(self, "_columns", columns)
 
     def _prepare(
         self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y"), bytes_stay: bool = False

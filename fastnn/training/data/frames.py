@@ -49,6 +49,47 @@ def numbers_of(frame: Any, op: str, name: str) -> Array | None:
     return made
 
 
+def names_of(frame: Any) -> tuple[str, ...]:
+    """Return the names of a frame's columns; empty for other objects, and if a name is not a string.
+
+    >>> names_of([[1.0, 2.0]])
+    ()
+    """
+    of_arrow = hasattr(frame, "column_names") and hasattr(frame, "schema")
+    if not of_arrow and not (hasattr(frame, "columns") and (hasattr(frame, "iloc") or hasattr(frame, "get_columns"))):
+        return ()
+    names = tuple(frame.column_names if of_arrow else frame.columns)
+    return names if all(isinstance(name, str) for name in names) else ()
+
+
+def check_names(names: Sequence[str], fitted: Sequence[str], op: str, name: str) -> None:
+    """Raise ValueError unless a frame has the columns that fit had, in the same order.
+
+    >>> check_names(["age", "height"], ["height", "age"], "predict", "x")
+    Traceback (most recent call last):
+        ...
+    ValueError: predict: the columns of x have another order than in fit: column 0 is 'age', in fit it was 'height'; \
+pass x[train.columns], where train is the frame of fit, or pass x.to_numpy() to ignore their names
+    """
+    if names == fitted:
+        return
+    lacking, unknown = ([n for n in a if n not in set(b)] for a, b in ((fitted, names), (names, fitted)))
+    if not lacking and not unknown and len(names) == len(fitted):
+        i = next(i for i, (a, b) in enumerate(zip(names, fitted, strict=True)) if a != b)
+        what = f"the columns of {name} have another order than in fit: column {i} is {names[i]!r}, in fit it was {fitted[i]!r}"
+        hint = f"pass {name}[train.columns], where train is the frame of fit"
+    else:
+        parts = [f"lacks {_listed(lacking)}"] * bool(lacking) + [f"also has {_listed(unknown)}"] * bool(unknown)
+        what = f"{name} does not have the columns of fit: it {' and '.join(parts or ['has a column twice'])}"
+        hint = "select those of fit"
+    raise ValueError(f"{op}: {what}; {hint}, or pass {name}.to_numpy() to ignore their names")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(repr, names[:3])) + more
+
+
 def _columns(frame: Any) -> Sequence[tuple[Any, Any, Any]]:
     """Return name, dtype and values of each column."""
     if hasattr(frame, "iloc") and hasattr(frame, "dtypes") and hasattr(frame, "columns"):  # of pandas
