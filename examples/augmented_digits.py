@@ -3,7 +3,7 @@
 import fastnn
 
 
-def recogniser(*augmentation):
+def recogniser(*augmentation: fastnn.Layer) -> fastnn.Sequential:
     fastnn.seed(0)
     head = [fastnn.Flatten(), fastnn.Dense(32, "relu"), fastnn.Dense(10, "softmax")]
     model = fastnn.Sequential([fastnn.Input((20, 20, 1)), *augmentation, *head])

@@ -5,6 +5,8 @@ logarithm of the probability of every push is raised by how much better the rest
 at that time (Williams, Machine Learning 8, 1992). A run ends when the pole has fallen, the cart has left, or after 500 steps.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 import fastnn
@@ -12,7 +14,7 @@ import fastnn
 CARTS, LIMIT = 32, 500
 
 
-def moved(state, right):
+def moved(state: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return the states (x, speed, angle, turning speed) of the carts 0.02 s later; right tells which way each is pushed.
 
     Barto, Sutton and Anderson, IEEE Transactions on Systems, Man, and Cybernetics 13, 1983, without friction; numbers and
@@ -28,7 +30,7 @@ def moved(state, right):
     return np.stack([x + dt * speed, speed + dt * speedup, angle + dt * turning, turning + dt * turn], axis=1)
 
 
-def played(policy, rng):
+def played(policy: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run every cart; return: states (steps, carts, 4), pushes and whether the cart still ran, (steps, carts)."""
     state = rng.uniform(-0.05, 0.05, (CARTS, 4))
     running = np.ones(CARTS, bool)
@@ -45,10 +47,10 @@ def played(policy, rng):
     return np.array(states), np.array(pushes), np.array(ran)
 
 
-def advantages(ran):
+def advantages(ran: np.ndarray) -> np.ndarray:
     """How many more steps each cart went on from each time than the mean of those that still ran."""
     left = ran[::-1].cumsum(0)[::-1] * ran
-    return (left - left.sum(1, keepdims=True) / ran.sum(1, keepdims=True))[ran]
+    return np.asarray((left - left.sum(1, keepdims=True) / ran.sum(1, keepdims=True))[ran])
 
 
 fastnn.seed(0)
@@ -67,10 +69,10 @@ for round_ in range(1, 41):
     if round_ % 10 == 0:
         print(f"round {round_:3}: {length:5.1f} steps")
     better = advantages(ran)
-    better = fastnn.tensor((better / (better.std() + 1e-8)).astype(np.float32))
+    scaled = fastnn.tensor((better / (better.std() + 1e-8)).astype(np.float32))
     optimizer.zero_grad()
     chances = policy(states[ran]).gather(1, pushes[ran, None].astype(int))
-    loss = -(chances.log() * better[:, None]).mean()
+    loss = -(chances.log() * scaled[:, None]).mean()
     loss.backward()
     optimizer.step()
 

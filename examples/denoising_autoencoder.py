@@ -9,7 +9,7 @@ x, x_test = (images[..., None].astype(np.float32) / 255 for images in (x, x_test
 rng = np.random.default_rng(0)
 
 
-def noisy(images):
+def noisy(images: np.ndarray) -> np.ndarray:
     return np.clip(images + 0.4 * rng.standard_normal(images.shape), 0, 1).astype(np.float32)
 
 

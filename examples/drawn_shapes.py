@@ -11,7 +11,7 @@ import fastnn
 rng = np.random.default_rng(0)
 
 
-def draw(shape):
+def draw(shape: str) -> Image.Image:
     """Return a picture of 24x24 pixels with a disc or a square, of any size, place and colour, on a noisy background."""
     picture = Image.fromarray(rng.integers(0, 90, (24, 24, 3)).astype(np.uint8))
     side = int(rng.integers(8, 16))

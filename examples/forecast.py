@@ -12,7 +12,7 @@ import fastnn
 DAY, WINDOW, FUTURES = 24, 72, 500
 
 
-def demand(hours, rng):
+def demand(hours: int, rng: np.random.Generator) -> np.ndarray:
     """Return the demand for so many hours: a daily course, noise that lasts for hours, and more of it by day than by night."""
     hour = np.arange(hours) % DAY
     daily = 5 + 2 * np.sin(2 * np.pi * (hour - 9) / DAY)
@@ -22,7 +22,7 @@ def demand(hours, rng):
     return daily + noise
 
 
-def features(values, first):
+def features(values: np.ndarray, first: int) -> np.ndarray:
     """Return the input of each hour: its demand, on a scale for the network, and the time of the day as a point on a circle."""
     angle = 2 * np.pi * (first + np.arange(values.shape[-1])) / DAY
     clock = np.broadcast_to([np.sin(angle), np.cos(angle)], (*values.shape[:-1], 2, values.shape[-1]))

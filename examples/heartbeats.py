@@ -8,12 +8,12 @@ rng = np.random.default_rng(0)
 N, LENGTH = 1200, 160
 
 
-def beat(t, at):
+def beat(t: np.ndarray, at: float) -> np.ndarray:
     """Return a spike at a time, with a dip after it and a slow wave."""
     return np.exp(-(((t - at) / 2) ** 2)) - 0.3 * np.exp(-(((t - at - 4) / 2) ** 2)) + 0.2 * np.exp(-(((t - at - 14) / 5) ** 2))
 
 
-def signal(early):
+def signal(early: bool) -> np.ndarray:
     """Return regular beats with drift and noise; with early, one of them comes too early."""
     t, period = np.arange(LENGTH), rng.uniform(28, 36)
     times = np.arange(rng.uniform(0, period), LENGTH, period)

@@ -26,7 +26,7 @@ temperature = fastnn.tensor(np.where(edge[:, 0] == 0, np.sin(np.pi * edge[:, 1])
 
 
 @fastnn.capture
-def step():
+def step() -> fastnn.Tensor:
     (du,) = fastnn.grad(u(inside).sum(), inside, create_graph=True)
     u_t, u_x = du[:, 0], du[:, 1]
     (ddu,) = fastnn.grad(u_x.sum(), inside, create_graph=True)

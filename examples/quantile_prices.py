@@ -12,7 +12,7 @@ import fastnn
 QUANTILES = (0.1, 0.5, 0.9)
 
 
-def houses(n, rng):
+def houses(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Size in 100 square metres and location (1 in the centre) of n houses, and their prices in 100,000 EUR."""
     size, location = rng.uniform(0.5, 2.0, n), rng.uniform(0.0, 1.0, n)
     price = 3.0 * size + 1.5 * location * size + 0.5

@@ -16,21 +16,21 @@ import fastnn.nn as nn
 class Block(nn.Module):
     """relu(x + f(x)): what a block adds is small at first, so that deep nets learn (He et al., arXiv 1512.03385)."""
 
-    def __init__(self, channels, outputs, stride):
+    def __init__(self, channels: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, outputs, 3, stride, padding=1, bias=False)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(2))
+        self.norm1, self.norm2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
         same = stride == 1 and channels == outputs
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels, outputs, 1, stride, bias=False)
         self.relu = nn.ReLU()
 
-    def forward(self, x):
-        y = self.relu(self.norms[0](self.first(x)))
-        return self.relu(self.shortcut(x) + self.norms[1](self.second(y)))
+    def forward(self, x: fastnn.Tensor) -> fastnn.Tensor:
+        y = self.relu(self.norm1(self.first(x)))
+        return self.relu(self.norm2(self.second(y)) + self.shortcut(x))
 
 
-def net():
+def net() -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
         *(Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2)),

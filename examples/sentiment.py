@@ -19,7 +19,7 @@ TURNED = ["the {thing} was not {word} .", "nobody could call the {thing} {word} 
 AROUND = ["we went there on a monday .", "my sister came along .", "it took two hours .", "i had read about it before ."]
 
 
-def review():
+def review() -> tuple[str, float]:
     """Return a text and its label: 1 for praise, 0 for complaint."""
     praise, turned = rng.integers(0, 2, 2)
     pattern = rng.choice(TURNED if turned else PLAIN)
@@ -35,8 +35,8 @@ training = buckets(ids[:1600], labels[:1600], batch_size=32)  # similar lengths 
 test = buckets(ids[1600:], labels[1600:], batch_size=400)
 
 
-def trained(middle):
-    """Return the accuracy on texts that it has not seen of a network with this layer between embedding and output."""
+def trained(middle: fastnn.Layer) -> tuple[fastnn.Sequential, float]:
+    """Return a network with this layer between embedding and output, and its accuracy on texts that it has not seen."""
     fastnn.seed(0)
     model = fastnn.Sequential(
         [fastnn.Embedding(len(tokenizer) + 1, 16, mask_zero=True), middle, fastnn.Dense(1, activation="sigmoid")]

@@ -12,7 +12,7 @@ KINDS = ("steady", "faster", "fading")
 LONGEST = 60
 
 
-def series(kind, rng):
+def series(kind: int, rng: np.random.Generator) -> np.ndarray:
     """Return a series of one of the kinds."""
     n = rng.integers(15, LONGEST + 1)
     share = np.linspace(0, 1, n)  # how much of the series has passed
@@ -21,7 +21,7 @@ def series(kind, rng):
     return size * np.sin(np.cumsum(speed) + rng.uniform(0, 6)) + 0.1 * rng.standard_normal(n)
 
 
-def batch(count, rng):
+def batch(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return series as one array, which is 0 beyond their ends, their lengths, and their kinds."""
     kinds = rng.integers(0, len(KINDS), count)
     rows = [series(kind, rng) for kind in kinds]

@@ -8,9 +8,9 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnn.sklearn import MLPClassifier
 
-data = load_breast_cancer()
-kinds = data.target_names[data.target]  # "benign" or "malignant"
-x, x_test, y, y_test = train_test_split(data.data, kinds, stratify=kinds, random_state=0)
+data, target = map(np.asarray, load_breast_cancer(return_X_y=True))
+kinds = np.array(["malignant", "benign"])[target]
+x, x_test, y, y_test = train_test_split(data, kinds, stratify=kinds, random_state=0)
 
 net = MLPClassifier(max_iter=300, early_stopping=True, n_iter_no_change=30, class_weight="balanced", random_state=0)
 model = make_pipeline(StandardScaler(), net)

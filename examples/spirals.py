@@ -10,7 +10,7 @@ import numpy as np
 import fastnn
 
 
-def spirals(n, rng):
+def spirals(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """n points, each on one of two arms of one and a half turns, and the numbers of their arms."""
     arm = np.arange(n) % 2
     t = np.sqrt(rng.uniform(0.02, 1.0, n))  # more points where the arm is longer
@@ -39,7 +39,7 @@ falling = fastnn.callbacks.LearningRateScheduler(fastnn.schedules.CosineDecay(0.
 model.fit(x, y, epochs=epochs, callbacks=[falling], verbose=0)
 
 
-def plane(columns, rows):
+def plane(columns: int, rows: int) -> np.ndarray:
     """Return the probability of arm 1 at the points of a grid over [-1.1, 1.1] x [-1.1, 1.1], the first row on top."""
     across, down = np.meshgrid(np.linspace(-1.1, 1.1, columns), np.linspace(1.1, -1.1, rows))
     return model.predict(np.stack([across.ravel(), down.ravel()], axis=1)).reshape(rows, columns)

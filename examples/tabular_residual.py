@@ -12,7 +12,7 @@ import fastnn.nn as nn
 NUMBERS, CITIES, KINDS = 6, 12, 5
 
 
-def table(n, rng):
+def table(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """n rows of numbers and one-hot columns, and a target in which they interact; the noise's deviation is 0.3."""
     x = rng.standard_normal((n, NUMBERS))
     city, kind = rng.integers(0, CITIES, n), rng.integers(0, KINDS, n)
@@ -24,19 +24,19 @@ def table(n, rng):
 class Block(nn.Module):
     """x + second(relu(first(x)))."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.first = nn.Linear(width, 2 * width)
         self.second = nn.Linear(2 * width, width)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(0.1)
 
-    def forward(self, x):
+    def forward(self, x: fastnn.Tensor) -> fastnn.Tensor:
         return x + self.second(self.dropout(self.relu(self.first(x))))
 
 
 class ResidualNet(nn.Module):
-    def __init__(self, width=32, embedding=4, blocks=2):
+    def __init__(self, width: int = 32, embedding: int = 4, blocks: int = 2) -> None:
         super().__init__()
         self.city = nn.Linear(CITIES, embedding, bias=False)
         self.kind = nn.Linear(KINDS, embedding, bias=False)
@@ -45,7 +45,7 @@ class ResidualNet(nn.Module):
         self.relu = nn.ReLU()
         self.last = nn.Linear(width, 1)
 
-    def forward(self, x):
+    def forward(self, x: fastnn.Tensor) -> fastnn.Tensor:
         numbers, city, kind = x[:, :NUMBERS], x[:, NUMBERS : NUMBERS + CITIES], x[:, NUMBERS + CITIES :]
         z = self.first(fastnn.concatenate([numbers, self.city(city), self.kind(kind)], axis=1))
         return self.last(self.relu(self.blocks(z)))

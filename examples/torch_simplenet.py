@@ -5,13 +5,13 @@ import fastnn.nn as nn
 
 
 class SimpleNet(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layer1 = nn.Linear(3, 4)  # 3 inputs -> 4 hidden
         self.layer2 = nn.Linear(4, 2)  # 4 hidden -> 2 outputs
         self.relu = nn.ReLU()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.relu(self.layer1(x))
         x = self.layer2(x)
         return x  # fmt: skip

@@ -58,7 +58,7 @@ def picky(layer: int) -> float:
     maps = fastnn.Sequential(model.layers[: layer + 1]).predict(x_test)
     answers = maps.max(axis=(1, 2))
     groups = [answers[y_test == digit] for digit in range(10)]
-    between = sum(len(g) * (g.mean(axis=0) - answers.mean(axis=0)) ** 2 for g in groups)
+    between = np.sum([len(g) * (g.mean(axis=0) - answers.mean(axis=0)) ** 2 for g in groups], axis=0)
     total = ((answers - answers.mean(axis=0)) ** 2).sum(axis=0)
     return float(np.mean(between[total > 0] / total[total > 0]))
 
@@ -67,7 +67,7 @@ def seen_pixels() -> list[int]:
     """Return the side of the square of the image that one place of each layer sees."""
     reach, step, sides = 1, 1, []
     for layer in model.layers[: CONVOLUTIONS[-1] + 1]:
-        size, stride = (layer.kernel_size[0], 1) if hasattr(layer, "kernel_size") else (2, 2)
+        size, stride = (layer.kernel_size[0], 1) if isinstance(layer, fastnn.Conv2D) else (2, 2)
         reach, step = reach + (size - 1) * step, step * stride
         sides.append(reach)
     return [sides[i] for i in CONVOLUTIONS]

@@ -8,7 +8,7 @@ x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 y = np.array([0, 1, 1, 0])
 
 
-def trained(*hidden):
+def trained(*hidden: fastnn.Layer) -> np.ndarray:
     """Return what a network with these hidden layers outputs for the four inputs after training."""
     fastnn.seed(0)
     model = fastnn.Sequential([*hidden, fastnn.Dense(1, activation="sigmoid")])

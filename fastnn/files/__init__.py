@@ -22,7 +22,7 @@ def load(
     *,
     map_location: Any = None,
     weights_only: bool | None = None,
-) -> Any:  # a model, or what was saved; as in torch.load
+) -> Any:  # the file alone says whether it holds a model or, as for torch.load, a dict, a list or a Tensor
     """Read the model in a file that `Module.save` wrote, or in a file of Keras (.keras, .h5); or the Tensors in one of PyTorch.
 
     A model that fastnn saved is compiled as before, with the state of its optimizer. Another fit continues as if there had been

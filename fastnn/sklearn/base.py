@@ -72,6 +72,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     _nd: ClassVar[bool] = False
     """Whether X may have more than two dimensions."""
+    loss_: float
 
     # ---- what subclasses define ----
 

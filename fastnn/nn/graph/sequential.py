@@ -205,7 +205,7 @@ class Sequential(Containing):
         several = self.takes_several or self.input_structure is not None
         return self.layers[0]._input(x) if several else super()._input(x)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor | Any:  # of some last layers, several Tensors
         if self._given is not None and isinstance(x, Tensor):
             shape = self._given.fitted(x.shape, type(self).__name__, "x")
             x = x if shape == x.shape else x.reshape(shape)
