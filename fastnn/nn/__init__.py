@@ -1,6 +1,7 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
 from ..core.lazy import lazily as _lazily
+from . import absent as _absent
 
 _NAMES = {
     ".": "functional init utils",
@@ -80,4 +81,4 @@ _NAMES = {
     ".spec": "InputSpec",
 }
 
-__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)
+__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES, absent=_absent.LAYERS)

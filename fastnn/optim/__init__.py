@@ -5,10 +5,12 @@ Hyper-parameters and step counts are in arrays that the kernels read, so that ch
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..core.lazy import guessing
 from ..core.near import unknown
 from ..core.registered import named
+from ..nn.absent import OPTIMIZERS as _ABSENT
 from . import lr_scheduler
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
@@ -95,3 +97,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if not TYPE_CHECKING:  # which report unknown names themselves
+    __getattr__ = guessing(__name__, __all__, _ABSENT)

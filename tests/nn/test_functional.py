@@ -23,6 +23,8 @@ X, Y, IMAGES, SEQUENCES = normal(6, 5), normal(6, 5), normal(2, 4, 7, 6), normal
 LABELS, P = np.array([0, 4, 2, 1, 3, 3]), 1 / (1 + np.exp(-X))
 CLASS = np.array([1.0, 2.0, 0.5, 1.5, 1.0])
 
+SETS = np.array([[1, 3, -1, 0, 2], [-1, 0, 0, 0, 0], [0, 1, 2, 3, 4], [4, -1, -1, -1, -1], [2, 0, 1, -1, 3], [3, 2, -1, -1, -1]])
+
 Case = tuple[str, Callable[..., Any], tuple[Any, ...]]
 PLAIN = (
     *("relu", "relu6", "gelu", "silu", "mish", "selu", "elu", "celu", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid"),
@@ -100,6 +102,19 @@ CASES: list[Case] = [
     ("triplet_margin_loss", lambda t, f, x, y: f.triplet_margin_loss(x, y, x + 0.1 * y, margin=2.0), (X, Y)),
     ("gaussian_nll_loss", lambda t, f, x, v: f.gaussian_nll_loss(x, t.tensor(Y), v), (X, P)),
     ("poisson_nll_loss", lambda t, f, x: f.poisson_nll_loss(x, t.tensor(P)), (X,)),
+    *(
+        (f"multilabel_margin_loss {r}", lambda t, f, x, r=r: f.multilabel_margin_loss(x, t.tensor(SETS), reduction=r), (X,))
+        for r in ("mean", "sum", "none")
+    ),
+    ("multilabel_margin_loss of a row", lambda t, f, x: f.multilabel_margin_loss(x, t.tensor(SETS[2])), (X[2],)),
+    ("bilinear", lambda t, f, x, y, w, b: f.bilinear(x, y, w, b), (normal(2, 3, 5), normal(2, 3, 4), normal(6, 5, 4), normal(6))),
+    ("rrelu", lambda t, f, x: f.rrelu(x) + f.rrelu(x, 0.2, 0.4), (X,)),
+    ("unfold", lambda t, f, x: f.unfold(x, 3), (IMAGES,)),
+    ("unfold more", lambda t, f, x: f.unfold(x, (3, 2), dilation=(1, 2), padding=(2, 1), stride=(2, 1)), (IMAGES,)),
+    ("unfold of one", lambda t, f, x: f.unfold(x, 2, stride=2), (IMAGES[0],)),
+    ("fold", lambda t, f, x: f.fold(x, (4, 5), 2), (normal(2, 12, 12),)),
+    ("fold more", lambda t, f, x: f.fold(x, (7, 6), (3, 2), (1, 2), (2, 1), (2, 1)), (normal(2, 12, 30),)),
+    ("fold of one", lambda t, f, x: f.fold(x, 4, 2, stride=2), (normal(8, 4),)),
 ]
 
 
@@ -125,6 +140,12 @@ def test_batch_norm_moves_the_running_mean() -> None:
         f.batch_norm(t.tensor(IMAGES), mean, variance, training=True, momentum=0.3)
         found.append((mean.numpy(), variance.numpy()))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+def test_rrelu_in_training() -> None:
+    fastnn.manual_seed(0)
+    y = F.rrelu(fastnn.full((4000,), -1.0), 0.25, 0.75, training=True)
+    assert -0.75 <= y.min().item() < -0.74 and -0.26 < y.max().item() <= -0.25 and abs(y.mean().item() + 0.5) < 0.02
 
 
 def test_random_functions() -> None:

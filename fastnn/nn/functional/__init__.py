@@ -11,6 +11,7 @@ An argument ``inplace`` is accepted and has no effect: the result is always a ne
 from __future__ import annotations
 
 from ...core.lazy import lazily as _lazily
+from .. import absent as _absent
 
 _NAMES = {
     "...ops.activation": "gelu glu hardshrink=hard_shrink log_softmax logsigmoid=log_sigmoid prelu sigmoid softmax softmin "
@@ -31,9 +32,10 @@ _NAMES = {
     ),
     ".loss": (
         "binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy gaussian_nll_loss "
-        "hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss nll_loss "
-        "poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"
+        "hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss "
+        "multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"
     ),
+    ".patches": "bilinear fold rrelu unfold",
 }
 
-__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)
+__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES, absent=_absent.FUNCTIONS)

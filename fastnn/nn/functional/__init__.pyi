@@ -78,11 +78,16 @@ from .loss import l1_loss as l1_loss
 from .loss import margin_ranking_loss as margin_ranking_loss
 from .loss import mse_loss as mse_loss
 from .loss import multi_margin_loss as multi_margin_loss
+from .loss import multilabel_margin_loss as multilabel_margin_loss
 from .loss import nll_loss as nll_loss
 from .loss import poisson_nll_loss as poisson_nll_loss
 from .loss import smooth_l1_loss as smooth_l1_loss
 from .loss import soft_margin_loss as soft_margin_loss
 from .loss import triplet_margin_loss as triplet_margin_loss
+from .patches import bilinear as bilinear
+from .patches import fold as fold
+from .patches import rrelu as rrelu
+from .patches import unfold as unfold
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -96,6 +101,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -114,6 +120,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -140,6 +147,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -152,6 +160,7 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
@@ -167,5 +176,6 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
     "upsample",
 ]

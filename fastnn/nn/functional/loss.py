@@ -5,9 +5,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ...autograd.tensor import Tensor
 from ...losses.torch import classes, pairs, pointwise
+from ...ops import logic
+from ...ops.activation import relu
 from ...ops.checks import as_tensor, floating
+from ...ops.composed import cumprod
+from ...ops.data import as_index, gather
+from ...ops.elementwise import clip
+from ...ops.reduce import any as some
+from ...ops.shape import unsqueeze
 
 
 @lru_cache(maxsize=256)
@@ -132,6 +141,37 @@ def multi_margin_loss(
 ) -> Tensor:
     """See `fastnn.nn.MultiMarginLoss`."""
     return _call(classes.MultiMarginLoss, (input, target), p=p, margin=margin, weight=weight, reduction=reduction)
+
+
+def multilabel_margin_loss(input: Any, target: Any, *, reduction: str = "mean") -> Tensor:
+    """Return the mean over the classes of the sum of max(1 - x[label] + x[other], 0) over labels and other classes.
+
+    Args:
+        input: scores (N, C) or (C,).
+        target: whole numbers of the same shape: the labels, and -1 after the last one.
+        reduction: "mean", "sum" or "none".
+
+    >>> import fastnn
+    >>> import fastnn.nn.functional as F
+    >>> F.multilabel_margin_loss(fastnn.tensor([0.5, 1.0]), fastnn.tensor([1, -1])).item()
+    0.25
+    """
+    name = "multilabel_margin_loss"
+    x = floating(name, as_tensor(input, name))
+    if x.ndim not in (1, 2) or reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: input of shape {x.shape}, wanted (N, C) or (C,); reduction is {reduction!r}")
+    labels = as_index(target, name, x.shape[-1], -1)
+    if labels.shape != x.shape:
+        raise ValueError(
+            f"{name}: target has shape {labels.shape}, wanted that of the input, {x.shape}, with -1 after the labels"
+        )
+    given = cumprod((labels >= 0).astype(x.dtype), -1) > 0  # up to the first -1
+    classes = as_tensor(np.arange(x.shape[-1]), name)
+    chosen = some(logic.logical_and(unsqueeze(labels, -1) == classes, unsqueeze(given, -1)), -2)
+    counted = logic.logical_and(unsqueeze(given, -1), logic.logical_not(unsqueeze(chosen, -2)))
+    beyond = relu(1 - unsqueeze(gather(x, -1, clip(labels, 0)), -1) + unsqueeze(x, -2))
+    losses = logic.where(counted, beyond, 0.0).sum((-2, -1)) / x.shape[-1]
+    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
 
 
 def poisson_nll_loss(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...autograd.tensor import Array, Tensor, no_grad
 from ...backends import current
 from ...backends.spec import TENSOR_DTYPES
+from ...core.lazy import guessing
 from ...ops.checks import as_tensor, check_number
 from ...ops.elementwise import abs as absolute
 from ...ops.elementwise import maximum
 from ...ops.index import split
 from ...ops.shape import concatenate, reshape
+from .. import absent
 from . import rnn
 
 __all__ = [
@@ -29,6 +31,9 @@ __all__ = [
 def __dir__() -> list[str]:
     return sorted(__all__)
 
+
+if not TYPE_CHECKING:  # which report unknown names themselves
+    __getattr__ = guessing(__name__, __all__, absent.UTILS)
 
 _SQUARE = 2.0
 
