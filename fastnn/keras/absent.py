@@ -34,6 +34,11 @@ LAYERS = {
     **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), _SPECTRUM),
     **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _BACKEND),
     "EinsumDense": "use Dense, or fastnn.einsum in a layer of your own",
+    **dict.fromkeys(
+        [f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)],
+        "fastnn.nn has AdaptiveAvgPool2d and kin, for pictures with channels first; or use GlobalAveragePooling2D and kin",
+    ),
+    "UnitNormalization": "use layers.Activation with a function that divides by fastnn.linalg.vector_norm",
     "Discretization": "use numpy.digitize or fastnn.bucketize before the model",
     "Hashing": "use StringLookup or IntegerLookup, whose ids do not collide",
     "HashedCrossing": "join the texts of the columns, and use StringLookup",
@@ -70,12 +75,20 @@ RANDOM = {
     "gamma": "use fastnn.distributions or NumPy",
 }
 UTILS = {
+    "Progbar": "fit shows a bar itself; in loops of your own print the numbers",
+    "split_dataset": "use validation_split of fit, fastnn.utils.data.random_split, or slices of the arrays",
+    "serialize_keras_object": "use model.to_json, or get_config of the object",
+    "deserialize_keras_object": "use keras.models.model_from_json, or from_config of the class",
+    "CustomObjectScope": "pass custom_objects to load_model, or register the class",
+    "custom_object_scope": "pass custom_objects to load_model, or register the class",
+    "get_custom_objects": "register classes by keras.saving.register_keras_serializable",
     "FeatureSpace": "use fastnn.tables for columns of data frames",
     "audio_dataset_from_directory": "read the files into arrays with scipy.io.wavfile",
     "multi_gpu_model": "fastnn trains on one device",
     "model_to_dot": "use plot_model, which needs Matplotlib and not Graphviz",
 }
 SAVING = {
+    **{name: UTILS[name] for name in UTILS if "object" in name.lower()},
     "KerasFileEditor": "load the model and change it, or read its arrays by fastnn.from_keras",
 }
 CONFIG = {

@@ -29,6 +29,7 @@ __all__ = [
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "save_img",
     "set_random_seed",
     "timeseries_dataset_from_array",
     "to_categorical",
@@ -261,6 +262,19 @@ def array_to_img(x: Any, scale: bool = True) -> Any:
         values = values / (values.max() or 1.0) * 255
     pixels = values.astype(np.uint8)
     return pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def save_img(path: str | os.PathLike[str], x: Any, scale: bool = True) -> None:
+    """Write an array (height, width, channels) as a picture, whose format follows from the suffix; `array_to_img` has scale.
+
+    >>> import os, tempfile
+    >>> import fastnn.keras as keras
+    >>> path = os.path.join(tempfile.mkdtemp(), "picture.png")
+    >>> keras.utils.save_img(path, [[[0.0], [1.0]]])
+    >>> keras.utils.load_img(path).size
+    (2, 1)
+    """
+    array_to_img(x, scale).save(path)
 
 
 def plot_model(model: Any, to_file: str | os.PathLike[str] | None = "model.png", **unused: Any) -> Any:
