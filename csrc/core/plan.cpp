@@ -82,7 +82,7 @@ void Plan::walk(i64 n, const Worker& me) const {
 }
 
 void Plan::run(i64 n) const {
-  const int workers = any_shared_ ? team_threads() : 1;
+  const int workers = any_shared_ ? team_most() : 1;
   if (own_scratch_) thread_scratch(own_scratch_);  // may throw here, but not while the team works
   if (workers == 1) return walk(n, {0, 1, nullptr, nullptr});
   i64 scratch = 0;

@@ -223,7 +223,7 @@ thread_local bool Team::inside_job = false;
 // The team is made at its first use, and again after a fork: threads do not survive a fork, so the child drops the parent's team.
 std::mutex* team_mutex = new std::mutex;
 std::shared_ptr<Team>* the_team = new std::shared_ptr<Team>;
-std::atomic<int> wanted_threads{0};
+std::atomic<int> wanted_threads{0}, callers{0};
 
 void forget_team_after_fork() {
   team_mutex = new std::mutex;
@@ -325,7 +325,7 @@ void team_run(Job job, void* context, int workers, i64 scratch, double work) {
 }
 
 int team_workers(double work) {
-  int threads = team_threads();
+  const int threads = team_most();
   double least = team_share();
   if (threads == 1 || work < 1.5 * least || Team::inside_job) return 1;
   const double worth = work / least + 0.5;
@@ -339,6 +339,9 @@ int team_threads() {
 }
 
 void team_set_threads(int n) { wanted_threads = n; }
+
+int team_most() { return std::max(1, team_threads() / std::max(1, callers.load(std::memory_order_relaxed))); }
+void team_add_callers(int n) { callers += n; }
 
 double team_share() { return least_share.load(std::memory_order_relaxed); }
 void team_set_share(double nanoseconds) { least_share = nanoseconds; }

@@ -30,6 +30,10 @@ bool team_waits_for_all();
 
 int team_threads();
 void team_set_threads(int n);
+// Returns the number of workers that one call may use: the threads of the team, divided by the number of callers.
+int team_most();
+// Adds to the number of callers at the same time, which is at least 1.
+void team_add_callers(int n);
 // Returns the number of cores that this process may use, by affinity and cgroup quota. On Macs, only performance cores count.
 int available_cores();
 

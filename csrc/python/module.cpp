@@ -203,6 +203,7 @@ PYBIND11_MODULE(_core, m) {
         team_set_threads(n);
       },
       py::arg("n"), "Sets the number of threads.");
+  m.def("add_callers", &team_add_callers, py::arg("n"), "Adds to the number of threads that compute at the same time.");
   m.def("share", &team_share, "The least work, in nanoseconds, for which another worker is started.");
   m.def(
       "set_share",
@@ -259,6 +260,18 @@ PYBIND11_MODULE(_core, m) {
             self.plan.run(n);
           },
           py::arg("n") = 1, "Runs the list n times, without the GIL.")
+      .def_static(
+          "run_in_turn",
+          [](const py::tuple& parts, i64 n) {
+            std::vector<std::pair<const Plan*, i64>> plans;
+            for (py::handle part : parts)
+              plans.emplace_back(&part[py::int_(0)].cast<const PyPlan&>().plan, part[py::int_(1)].cast<i64>());
+            const WithoutGil released;
+            for (i64 i = 0; i < n; i++)
+              for (const auto& part : plans) part.first->run(part.second);
+          },
+          py::arg("parts"), py::arg("n"),
+          "Runs plans in turn, each as often as its pair (plan, times) says, and all of this n times.")
       .def(
           "profile",
           [](const PyPlan& self, int n) {

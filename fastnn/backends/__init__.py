@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from importlib import import_module
@@ -258,6 +259,17 @@ def set_num_threads(n: int) -> None:
     if not unavailable("cpp"):
         load("cpp")
         _core().set_threads(n)
+
+
+@contextmanager
+def shared_threads() -> Iterator[None]:
+    """Return a block during which the threads of the cpp backend are divided among all blocks that run at this time."""
+    load("cpp")
+    _core().add_callers(1)
+    try:
+        yield
+    finally:
+        _core().add_callers(-1)
 
 
 def get_num_threads() -> int:

@@ -197,6 +197,12 @@ class Backend(Kernels):
         """
         return ListPlan(self, calls, flags or {})
 
+    def run_in_turn(self, parts: tuple[tuple[Plan, int], ...], n: int) -> None:
+        """Run plans in turn, each as often as its pair (plan, times) says, and all of this n times."""
+        for _ in range(n):
+            for plan, times in parts:
+                plan.run(times)
+
     @contextmanager
     def when(self, flag: Any) -> Iterator[Any]:
         """Return a block whose kernels run only if flag[0] is not 0 at that time, also in replays.

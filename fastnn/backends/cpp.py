@@ -39,6 +39,9 @@ class CppBackend(Backend):
     def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})
 
+    def run_in_turn(self, parts: tuple[tuple[Plan, int], ...], n: int) -> None:
+        _core.Plan.run_in_turn(parts, n)
+
     def address(self, array: Any) -> int:
         return _core.address(array)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..autograd.tensor import Array, Tensor
-from ..backends.base import Backend
+from ..backends.base import Backend, Plan
 from ..core import versions
 from ..core.tree import flatten, replace, unflatten
 from ..nn.mode import mode_override
@@ -95,15 +96,41 @@ class Step:
     def run(self, n: int) -> None:
         """Run the plan n times, then set `has_grad` of the leaves."""
         while n:
-            part = n
-            for prepare, times in self._prepare:
-                part = min(part, prepare(times * n) // times)
+            part = _prepared(self._prepare, n)
             if not part:
                 raise RuntimeError("capture: one call takes more scheduled steps than can be prepared; take fewer in a call")
             self.plan.run(part)
             n -= part
         for leaf, value in self._after:
             leaf.has_grad = value
+
+
+def run_in_turn(steps: Sequence[tuple[Step, int]], last: Plan, n: int) -> None:
+    """Run steps in turn, each as often as its pair (step, times) says, then a plan; and all of this n times, in one call."""
+    needed: Counter[Any] = Counter()
+    for step, times in steps:
+        for prepare, calls in step._prepare:
+            needed[prepare] += calls * times
+    plans = (*((step.plan, times) for step, times in steps), (last, 1))
+    while n:
+        part = _prepared(needed.items(), n)
+        steps[0][0]._real.run_in_turn(plans, part)
+        if not part:  # one round needs more values than can be prepared
+            for step, times in steps:
+                step.run(times)
+            last.run(1)
+        n -= part or 1
+    for step, _ in steps:
+        for leaf, value in step._after:
+            leaf.has_grad = value
+
+
+def _prepared(functions: Iterable[tuple[Any, int]], n: int) -> int:
+    """Prepare the values for n rounds, from pairs (function, its uses in a round); return for how many rounds there are some."""
+    part = n
+    for prepare, times in functions:
+        part = min(part, prepare(times * n) // times)
+    return part
 
 
 def give_back(k: Backend, given: Array, changed: Array) -> None:

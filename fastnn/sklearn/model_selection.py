@@ -18,7 +18,7 @@ from joblib.parallel import ParallelBackendBase, get_active_backend
 from sklearn import model_selection
 from sklearn.pipeline import Pipeline
 
-from ..backends import get_backend, get_num_threads
+from ..backends import get_backend, get_num_threads, shared_threads
 from .base import Estimator
 
 
@@ -42,7 +42,7 @@ class Threads(ParallelBackendBase):  # type: ignore[misc]
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any] | None = None) -> Future[Any]:
         """Run a function in the caller's context."""
         assert self._pool is not None
-        future = self._pool.submit(contextvars.copy_context().run, func)
+        future = self._pool.submit(contextvars.copy_context().run, _one_of_several, func)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -62,6 +62,12 @@ class Threads(ParallelBackendBase):  # type: ignore[misc]
             self._pool.shutdown(wait=False, cancel_futures=True)
         if ensure_ready:
             self.configure(self.parallel.n_jobs, self.parallel)
+
+
+def _one_of_several(func: Callable[[], Any]) -> Any:
+    """Call a function of which several run at the same time, so that each shares its work with fewer threads."""
+    with shared_threads():
+        return func()
 
 
 def at_once(estimator: Any, n_jobs: Any) -> AbstractContextManager[Any]:

@@ -226,15 +226,13 @@ class TrainStep:
                 if not between(done):
                     return
 
-    def repeated(self, n: int) -> bool:
-        """Replay n steps, if `run_sliced` has replayed some and they take less than a slice of time; return whether it did.
+    @property
+    def repeats(self) -> bool:
+        """Return whether the recorded step is all that a step does, if no other code runs between the steps.
 
-        For callers that run no other code between the steps: it is not checked whether the recording still fits.
+        The caller runs the recording then; it is not checked whether it still fits.
         """
-        if self.recorded is None or self.own or n > SLICE * self._rate or not self._trains_evaluated:
-            return False
-        self.recorded.run(n)
-        return True
+        return self.recorded is not None and not self.own and self._trains_evaluated
 
     def start_epoch(self, n: int, left: int, alone: bool) -> None:
         """Prepare for an epoch of n steps.

@@ -9,7 +9,8 @@ pytest.importorskip("sklearn")
 from sklearn.metrics import recall_score
 
 import fastnn
-from fastnn.sklearn import MLPClassifier, MLPRegressor, NetClassifier, NetRegressor
+from fastnn.replay.plan import run_in_turn
+from fastnn.sklearn import MLPClassifier, MLPRegressor, NetClassifier, NetRegressor, steps
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -204,6 +205,7 @@ def test_random_numbers_are_the_estimators_own() -> None:
     [
         {},
         {"batch_size": 32, "early_stopping": True},
+        {"batch_size": 32, "dropout": 0.1},
         {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.02, "n_iter_no_change": 1},
         {"optimizer": "schedulefreeadamw", "dropout": 0.1},
         {"optimizer": fastnn.optim.SGD(lr=fastnn.schedules.CosineDecay(0.1, 60)), "batch_size": 50, "shuffle": False},
@@ -217,3 +219,16 @@ def test_fits_with_and_without_callbacks_are_the_same(settings: dict[str, Any]) 
     assert alone.loss_curve_ == watched.loss_curve_ and alone.n_iter_ == watched.n_iter_
     for a, b in zip(alone.model_.get_weights(), watched.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_epochs_of_several_batches_run_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def counted(recorded: Any, last: Any, n: int) -> None:
+        rounds.append(n)
+        run_in_turn(recorded, last, n)
+
+    monkeypatch.setattr(steps, "run_in_turn", counted)
+    monkeypatch.setattr(steps, "SLICE", 100.0)  # seconds, so that slow epochs run in one call too
+    net = MLPClassifier((8,), batch_size=32, max_iter=40, n_iter_no_change=9, tol=0, random_state=0).fit(X, CLASSES)
+    assert max(rounds) == 10 and net.n_iter_ == len(net.loss_curve_) == 40

@@ -375,3 +375,17 @@ def test_a_block_that_runs_by_a_flag(backend: str) -> None:
             step(real, *eager)
         for a, b in zip(eager, recorded, strict=True):
             np.testing.assert_array_equal(real.to_numpy(a), real.to_numpy(b))
+
+
+@pytest.mark.parametrize("backend", [b.name for b in fastnn.backends().values() if b.available])
+def test_plans_run_in_turn(backend: str) -> None:
+    with fastnn.use_backend(backend):
+        real = current()
+        numbers = [real.asarray(np.zeros(1, np.int64)) for _ in range(2)]
+        first, second = (real.plan([("advance", (a, by))]) for a, by in zip(numbers, (1, 10), strict=True))
+        for a in numbers:  # compiled before the plans run
+            real.advance(a, 0)
+        real.run_in_turn(((first, 3), (second, 1), (first, 1)), 5)
+        assert [int(real.to_numpy(a)[0]) for a in numbers] == [20, 50]
+        real.run_in_turn(((first, 3),), 0)
+        assert int(real.to_numpy(numbers[0])[0]) == 20

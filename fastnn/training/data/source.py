@@ -85,7 +85,7 @@ class InMemory:
         self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before loading
         self._order = order
         sizes = [rows for rows in (batch_size, n % batch_size) if 0 < rows <= n]
-        self._made = {rows: make(self.batches.buffers(rows), self.batches.gather, inputs, "") for rows in sizes}
+        self.made = {rows: make(self.batches.buffers(rows), self.batches.gather, inputs, "") for rows in sizes}
 
     @property
     def size(self) -> list[int]:
@@ -99,6 +99,12 @@ class InMemory:
             self._begin(done)
         return self._runs(done, self.steps, left, alone)
 
+    def passes(self, n: int) -> list[tuple[TrainStep, int]]:
+        """Begin n whole passes. Return the steps of one of them, each with the number of times that it must run."""
+        self.batches.start_epochs(self._order, n)
+        whole, rest = divmod(self._n, self._batch_size)
+        return [(self.made[rows], times) for rows, times in ((self._batch_size, whole), (rest, 1)) if rows and times]
+
     def _begin(self, done: int) -> None:
         self._at, self._skip = self._skip, 0
         self.batches.start_epoch(self._order, self._at * self._batch_size)
@@ -111,7 +117,7 @@ class InMemory:
                 self._begin(done)
             rows = n - self._at * batch_size
             count = min(max(rows // batch_size, 1), steps - done)
-            step = self._made[min(rows, batch_size)]
+            step = self.made[min(rows, batch_size)]
             self.batches.fetch_ahead(min(rows, batch_size))
             step.start_epoch(count, left, alone)
             yield step, count
@@ -139,26 +145,34 @@ class Batches:
     """Arrays in memory, with the order of samples and the position of the next batch.
 
     Order and position are arrays that `gather_batch` reads, so that each replay of a step takes another batch. Arrays of uint8
-    become floats of the dtype `floats` batch by batch.
+    become floats of the dtype `floats` batch by batch. There is room for the orders of `passes` passes.
     """
 
-    def __init__(self, arrays: Sequence[Array], floats: np.dtype[Any]) -> None:
+    def __init__(self, arrays: Sequence[Array], floats: np.dtype[Any], passes: int = 1) -> None:
         self.arrays = list(arrays)  # missing arrays have size 0
         self.floats = floats
         self.n = len(arrays[0])
         k = current()
-        self.index = k.asarray(np.arange(self.n, dtype=np.int64))
+        self.index = k.asarray(np.tile(np.arange(self.n, dtype=np.int64), passes))
         self.cursor = k.asarray(np.zeros(1, np.int64))
         self._ahead: dict[int, list[Array]] = {}  # number of rows -> next batch of the streamed arrays
         self._bytes: dict[tuple[int, ...], Array] = {}  # shape -> a batch of uint8, before the cast
 
     def start_epoch(self, order: Order, first: int = 0) -> None:
         """Go to sample `first` of a pass, in a new order if the samples are shuffled."""
-        k = current()
-        drawn = order.draw(self.n)
-        if drawn is not None:
-            k.write(self.index, drawn)
-        k.write(self.cursor, np.full(1, first, np.int64))
+        self._draw(order, 1)
+        current().write(self.cursor, np.full(1, first, np.int64))
+
+    def start_epochs(self, order: Order, n: int) -> None:
+        """Go to the start of n passes, each in a new order if the samples are shuffled."""
+        self._draw(order, n)
+        current().write(self.cursor, np.zeros(1, np.int64))
+
+    def _draw(self, order: Order, n: int) -> None:
+        for i in range(n):
+            drawn = order.draw(self.n)
+            if drawn is not None:
+                current().write(self.index[i * self.n : (i + 1) * self.n], drawn)
 
     def buffers(self, rows: int) -> list[Array]:
         """Return buffers for a batch."""
