@@ -51,9 +51,10 @@ def _made(torch: Any, module: Any, where: str) -> Module:
     if known(module):
         return layer(module, where)
     if type(module) is torch.nn.Sequential and not _has_code(torch, module):
-        layers = [_made(torch, m, f"{where}.{name}" if where else name) for name, m in module.named_children()]
+        layers = {name: _made(torch, m, f"{where}.{name}" if where else name) for name, m in module.named_children()}
+        numbered = list(layers) == [str(i) for i in range(len(layers))]
         try:
-            return Sequential(layers)
+            return Sequential(list(layers.values()) if numbered else layers)
         except ValueError:
             # Sequential takes samples of a Linear to have one axis. In PyTorch they may have more, as for a Conv1d after it.
             return traced(torch, module)

@@ -1,5 +1,6 @@
 """Models of PyTorch in fastnn: equal outputs, names and weights."""
 
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -291,3 +292,12 @@ def test_forwards_that_cannot_be_recorded() -> None:
         fastnn.from_torch(Modes())
     with pytest.raises(ValueError, match=r"the forward of Unknown \(.*\) calls the function fft_fft, for which"):
         fastnn.from_torch(Unknown())
+
+
+def test_named_layers_of_a_sequential_keep_their_names() -> None:
+    inner = torch.nn.Sequential(collections.OrderedDict(norm=torch.nn.LayerNorm(4), out=torch.nn.Linear(4, 2)))
+    module = torch.nn.Sequential(collections.OrderedDict(fc=torch.nn.Linear(3, 4), act=torch.nn.ReLU(), head=inner))
+    model = fastnn.from_torch(module)
+    assert list(model.state_dict()) == list(module.state_dict())
+    x = torch.randn(5, 3)
+    np.testing.assert_allclose(model(x.numpy()).detach().numpy(), module(x).detach().numpy(), rtol=1e-5, atol=1e-6)
