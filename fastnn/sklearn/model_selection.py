@@ -109,7 +109,7 @@ cross_val_score = _threaded(
 
     >>> from sklearn.datasets import load_iris
     >>> from fastnn.sklearn import MLPClassifier, cross_val_score
-    >>> net = MLPClassifier((16,), learning_rate_init=0.02, max_iter=60, tol=0.01, random_state=0)
+    >>> net = MLPClassifier((16,), learning_rate_init=0.02, max_iter=300, tol=0.01, random_state=0)
     >>> bool(cross_val_score(net, *load_iris(return_X_y=True), cv=5).mean() > 0.9)
     True
     """,
@@ -122,7 +122,7 @@ cross_validate = _threaded(
 
     >>> from sklearn.datasets import load_iris
     >>> from fastnn.sklearn import MLPClassifier, cross_validate
-    >>> net = MLPClassifier((16,), learning_rate_init=0.02, max_iter=60, tol=0.01, random_state=0)
+    >>> net = MLPClassifier((16,), learning_rate_init=0.02, max_iter=300, tol=0.01, random_state=0)
     >>> sorted(cross_validate(net, *load_iris(return_X_y=True), cv=3, return_train_score=True))
     ['fit_time', 'score_time', 'test_score', 'train_score']
     """,
@@ -135,7 +135,7 @@ cross_val_predict = _threaded(
 
     >>> from sklearn.datasets import load_iris
     >>> from fastnn.sklearn import MLPClassifier, cross_val_predict
-    >>> net = MLPClassifier((16,), learning_rate_init=0.02, max_iter=60, tol=0.01, random_state=0)
+    >>> net = MLPClassifier((16,), learning_rate_init=0.02, max_iter=300, tol=0.01, random_state=0)
     >>> cross_val_predict(net, *load_iris(return_X_y=True), cv=3, method="predict_proba").shape
     (150, 3)
     """,
@@ -150,7 +150,7 @@ class GridSearchCV(model_selection.GridSearchCV):  # type: ignore[misc]
 
     >>> from sklearn.datasets import load_iris
     >>> from fastnn.sklearn import GridSearchCV, MLPClassifier
-    >>> net = MLPClassifier((16,), max_iter=60, tol=0.01, random_state=0)
+    >>> net = MLPClassifier((16,), max_iter=300, tol=0.01, random_state=0)
     >>> search = GridSearchCV(net, {"learning_rate_init": [0.02, 0.00001]}, cv=3).fit(*load_iris(return_X_y=True))
     >>> search.best_params_
     {'learning_rate_init': 0.02}
