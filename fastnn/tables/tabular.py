@@ -274,12 +274,15 @@ def as_frame(rows: Any) -> Frame:
 
     Raises:
         TypeError: the rows are none of them.
-        ValueError: the columns of a dict have different lengths.
+        ValueError: the columns of a dict have different lengths, or two columns of a frame the same name.
     """
     if isinstance(rows, str | os.PathLike):
         return read(rows)
     pd = require()
     if isinstance(rows, pd.DataFrame):
+        if not rows.columns.is_unique:
+            name = rows.columns[rows.columns.duplicated()][0]
+            raise ValueError(f"the table has two columns {name!r}; wanted a name for each")
         return rows
     if isinstance(rows, Mapping):
         sizes = {str(name): np.size(column) if np.ndim(column) < 2 else -1 for name, column in rows.items()}

@@ -180,6 +180,7 @@ def test_quantile_encoding() -> None:
         (lambda: Tabular("number", layers=[8, 4], model="tabm").fit(NEW, "rent"), ValueError, "wants one size for all"),
         (lambda: Tabular().fit(np.ones((3, 2)), "rent"), TypeError, "the table is a ndarray; wanted a data frame, a dict"),
         (lambda: Tabular().fit({"a": [1, 2], "b": [1]}, "b"), ValueError, "different lengths or two axes: a 2, b 1"),
+        (lambda: Tabular().fit(pd.DataFrame([[1, 2]], columns=["a", "a"]), "a"), ValueError, "two columns 'a'"),
         (lambda: Tabular().fit(NEW, [1, 2]), ValueError, r"the target has shape \(2,\), and the table 60 rows"),
         (lambda: Tabular().fit(NEW, NEW.rent), ValueError, "has the target's column 'rent', too; pass target='rent'"),
         (lambda: Tabular().fit(NEW, "rents"), ValueError, "lacks the column 'rents'. Did you mean 'rent'"),
