@@ -11,8 +11,8 @@ from .core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": (
-        "autograd callbacks constraints cuda datasets distributions initializers interpret keras linalg losses metrics models nn "
-        "ops optim plot regularizers schedules sklearn tables text utils"
+        "autograd callbacks constraints cuda datasets distributed distributions initializers interpret keras linalg losses "
+        "metrics models nn ops optim plot regularizers schedules sklearn tables text utils"
     ),
     ".autograd.check": "gradcheck",
     ".autograd.check_second": "gradgradcheck",

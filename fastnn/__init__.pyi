@@ -5,6 +5,7 @@ from . import callbacks as callbacks
 from . import constraints as constraints
 from . import cuda as cuda
 from . import datasets as datasets
+from . import distributed as distributed
 from . import distributions as distributions
 from . import initializers as initializers
 from . import interpret as interpret
@@ -740,6 +741,7 @@ __all__ = [
     "diff",
     "digamma",
     "dist",
+    "distributed",
     "distributions",
     "div",
     "divide",
