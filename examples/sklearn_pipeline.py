@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from fastnn.sklearn import MLPClassifier
 
 data, target = map(np.asarray, load_breast_cancer(return_X_y=True))
-kinds = np.array(["malignant", "benign"])[target]
+kinds = np.where(target == 0, "malignant", "benign")
 x, x_test, y, y_test = train_test_split(data, kinds, stratify=kinds, random_state=0)
 
 net = MLPClassifier(max_iter=300, early_stopping=True, n_iter_no_change=30, class_weight="balanced", random_state=0)
