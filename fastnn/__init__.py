@@ -20,7 +20,7 @@ _NAMES = {
     ".autograd.gradients": "grad",
     ".autograd.tape": "inference_mode=no_grad is_grad_enabled set_grad_enabled",
     ".autograd.tensor": "Tensor enable_grad no_grad tensor",
-    ".backends": "backends get_backend get_num_threads info set_backend set_num_threads use_backend",
+    ".backends": "backends get_backend get_num_threads info register_threadpoolctl set_backend set_num_threads use_backend",
     ".core.device": "device",
     ".core.dtypes": (
         "Size bool double dtype finfo float float16 float32 float64 half iinfo int int16 int32 int64 int8 long short uint8"

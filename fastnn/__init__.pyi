@@ -40,6 +40,7 @@ from .backends import backends as backends
 from .backends import get_backend as get_backend
 from .backends import get_num_threads as get_num_threads
 from .backends import info as info
+from .backends import register_threadpoolctl as register_threadpoolctl
 from .backends import set_backend as set_backend
 from .backends import set_num_threads as set_num_threads
 from .backends import use_backend as use_backend
@@ -942,6 +943,7 @@ __all__ = [
     "ravel",
     "reciprocal",
     "register",
+    "register_threadpoolctl",
     "reglu",
     "regularizers",
     "relu",

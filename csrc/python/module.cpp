@@ -150,6 +150,9 @@ struct PyPlan {
 
 }  // namespace
 
+// By this symbol threadpoolctl tells the module from others with the same file name.
+extern "C" PYBIND11_EXPORT int fastnn_num_threads() { return team_threads(); }
+
 PYBIND11_MODULE(_core, m) {
   m.doc() = "fastnn's compiled kernels. The public face is the package; see csrc/README.md.";
   m.def("bind", &bind, py::arg("kernel"), "The compiled kernel of a spec.Kernel, as a function of its arguments.");

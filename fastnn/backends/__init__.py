@@ -1,8 +1,8 @@
 """The list of backends, and the choice of the one in use.
 
-All FASTNN_* environment variables are read in this module, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or numpy),
+The environment variables are read here and in `threads`, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or numpy),
 FASTNN_ISA (avx512, avx2, base), FASTNN_BF16 (amx, avx512_bf16, float32: the engine of bfloat16 products), FASTNN_WINOGRAD (1, 0:
-whether Winograd's algorithm computes 3x3 convolutions where it is faster) and FASTNN_NUM_THREADS.
+whether Winograd's algorithm computes 3x3 convolutions where it is faster), FASTNN_NUM_THREADS and OMP_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.block import Block
 from ..core.locks import rlock
 from .base import Backend
+from .threads import MOST_THREADS, cores, default_threads, register_if_imported
+from .threads import register_threadpoolctl as register_threadpoolctl
 
 if TYPE_CHECKING:
     from ..replay.recorder import Recorder
 
 
-MOST_THREADS = 1024
-ENVIRONMENT = ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_BF16", "FASTNN_WINOGRAD", "FASTNN_NUM_THREADS")
+ENVIRONMENT = ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_BF16", "FASTNN_WINOGRAD", "FASTNN_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 class BackendInfo(NamedTuple):
@@ -231,16 +232,9 @@ def _configure_core() -> None:
         if use not in ("0", "1"):
             raise ValueError(f"FASTNN_WINOGRAD={use}: wanted 0 or 1")
         core.use_winograd(int(use))
-    if threads := _threads_asked_for():
+    if (threads := default_threads(core.cores())) != core.cores():
         core.set_threads(threads)
-
-
-def _threads_asked_for() -> int:
-    """Return the number in FASTNN_NUM_THREADS, or 0 if it is not set."""
-    threads = os.environ.get("FASTNN_NUM_THREADS", "")
-    if threads and (not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS):
-        raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
-    return int(threads or 0)
+    register_if_imported()
 
 
 _threads = 0  # the argument of set_num_threads; the compiled core stores a separate number
@@ -279,12 +273,7 @@ def get_num_threads() -> int:
         return int(_core().threads())
     if unavailable("numba"):
         return 1
-    return _threads or _threads_asked_for() or cores()
-
-
-def cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _threads or default_threads(cores())
 
 
 def isas() -> dict[str, str]:
@@ -355,7 +344,7 @@ class Info(NamedTuple):
         if self.isas:
             lines += ["", "ISAs"] + [f"  {_described(name):8} {reason or 'available'}" for name, reason in self.isas.items()]
         variables = {v: os.environ[v] for v in ENVIRONMENT if v in os.environ}
-        lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  no FASTNN_* variable is set"])
+        lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  none of fastnn's variables is set"])
         if not any(b.native for b in self.backends.values()):
             lines += [
                 "",

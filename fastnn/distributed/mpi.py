@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..backends import cores, get_num_threads, set_num_threads
+from ..backends import get_num_threads, set_num_threads
+from ..backends.threads import cores
 from .comm import Comm, _check
 
 STARTED = ("OMPI_COMM_WORLD_", "PMI_", "PMIX_", "PMI2_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID", "SLURM_PROCID", "PALS_RANKID")
@@ -121,12 +122,12 @@ def _again(options: dict[str, Any]) -> Comm:
 def _share_cores(comm: MPIComm) -> None:
     """Give this rank its part of the machine's cores."""
     own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(cores()))
-    limit = get_num_threads()  # below the number of cores if the container has a quota
+    limit = cores()  # below the affinity if the container has a quota
     _, _, local = _started()
     node = len(set().union(*local.allgather(own)))
     if not os.environ.get("FASTNN_NUM_THREADS") and comm.local_size > 1:
         total = node if limit >= len(own) else limit
-        set_num_threads(max(1, min(len(own), total // comm.local_size)))
+        set_num_threads(max(1, min(get_num_threads(), total // comm.local_size)))  # OMP_NUM_THREADS may allow fewer
 
 
 def _end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -105,7 +105,10 @@ def test_the_number_of_threads_without_the_compiled_core(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "unavailable", lambda name: "not compiled" if name == "cpp" else "")
     monkeypatch.setattr(module, "_threads", 0)
     monkeypatch.delenv("FASTNN_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert fastnn.get_num_threads() == cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert fastnn.get_num_threads() == 1
     monkeypatch.setenv("FASTNN_NUM_THREADS", "5")
     assert fastnn.get_num_threads() == 5
     fastnn.set_num_threads(3)

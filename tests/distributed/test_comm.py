@@ -90,8 +90,9 @@ def _threads() -> tuple[int, int]:
 
 @ranks.needed
 def test_threads_are_shared() -> None:
-    for before, after in ranks.run(2, __file__, "_threads", env={"FASTNN_NUM_THREADS": ""}):
+    for before, after in ranks.run(2, __file__, "_threads", env={"FASTNN_NUM_THREADS": "", "OMP_NUM_THREADS": ""}):
         assert after == max(1, before // 2)
+    assert ranks.run(2, __file__, "_threads", env={"FASTNN_NUM_THREADS": "", "OMP_NUM_THREADS": "1"}) == [(1, 1), (1, 1)]
     assert ranks.run(2, __file__, "_threads", env={"FASTNN_NUM_THREADS": "3"}) == [(3, 3), (3, 3)]
 
 
