@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
 from ..ops.checks import whole_number
+
+if TYPE_CHECKING:
+    from .compression import Compressed
 
 DATA = ("all", "sharded")
 COMPRESS = (None, "bfloat16", "float16")
@@ -61,6 +64,7 @@ class Comm:
             whole_number(buckets, "distributed.init: buckets", 1)
         self.data, self.compress, self.average_every = data, compress, average_every
         self.sync_batch_norm, self.buckets = bool(sync_batch_norm), buckets
+        self._compressed: Compressed | None = None  # made by the first message
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(rank {self.rank} of {self.size})"
@@ -88,6 +92,49 @@ class Comm:
     def maximum(self, array: Any) -> None:
         """Replace an array by its maximum over all ranks, in place; arguments and errors as for `sum`."""
         _check(array, "maximum")
+
+    def sum_gradients(self, array: Any) -> None:
+        """Replace a flat array by its sum over all ranks, rounded on its way if `compress` says so; errors as for `sum`.
+
+        An element's error is then at most u (sum of its absolute values on the ranks + absolute value of the sum), where u is
+        2^-8 for bfloat16 and 2^-11 for float16. Numbers beyond 65504 become infinite in float16. All ranks get the same bits.
+
+        >>> a = np.array([1.0, 2.0])
+        >>> Comm(compress="bfloat16").sum_gradients(a)
+        >>> a
+        array([1., 2.])
+        """
+        if self.compress is None or self.size == 1:
+            self.sum(array)
+            return
+        if self._compressed is None:
+            from .compression import Compressed
+
+            self._compressed = Compressed(self, self.compress)
+        self._compressed.sum(array)
+
+    def all_to_all(self, sent: Any, received: Any) -> None:
+        """Send row i of an array to rank i, and receive each rank's row for this rank, in the order of the ranks.
+
+        Args:
+            sent, received: contiguous arrays of the same shape (size, n) and dtype.
+
+        >>> received = np.zeros((1, 2))
+        >>> Comm().all_to_all(np.array([[1.0, 2.0]]), received)
+        >>> received
+        array([[1., 2.]])
+        """
+        received[...] = sent
+
+    def join(self, part: Any, whole: Any) -> None:
+        """Write the parts (n,) of all ranks into the rows of an array (size, n), on every rank.
+
+        >>> whole = np.zeros((1, 2))
+        >>> Comm().join(np.array([1.0, 2.0]), whole)
+        >>> whole
+        array([[1., 2.]])
+        """
+        whole[...] = part
 
     def broadcast(self, value: Any, root: int = 0) -> Any:
         """Return the value that the rank `root` passes; the other ranks' values are not used.

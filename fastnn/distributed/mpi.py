@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
@@ -81,6 +82,12 @@ class MPIComm(Comm):
             self._world.Allreduce(self._in_place, host, op)
             array.set(host)
 
+    def all_to_all(self, sent: Any, received: Any) -> None:
+        _exchange(self._world.Alltoall, sent, received)
+
+    def join(self, part: Any, whole: Any) -> None:
+        _exchange(self._world.Allgather, part, whole)
+
     def broadcast(self, value: Any, root: int = 0) -> Any:
         return self._world.bcast(super().broadcast(value, root), root)
 
@@ -100,6 +107,16 @@ class MPIComm(Comm):
         sys.stderr.flush()
         self._world.Abort(code)
         os._exit(code)  # Abort does not return; if some MPI's does, this process still ends
+
+
+def _exchange(message: Callable[[Any, Any], None], sent: Any, received: Any) -> None:
+    """Send a message of one array into another; arrays on a GPU by way of the host."""
+    if isinstance(sent, np.ndarray):
+        message(sent, received)
+    else:
+        host = np.empty(received.shape, received.dtype)
+        message(sent.get(), host)
+        received.set(host)
 
 
 @cache
