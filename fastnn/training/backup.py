@@ -151,7 +151,7 @@ def _words(given: Any) -> list[int]:
 def _totals(c: Compiled) -> dict[str, Any]:
     own = c.own
     return {
-        "sums": [total.tolist() for total in c._totals()],
+        "sums": [total.tolist() for total in c.totals()],
         "penalised": c.penalised,
         "metrics": [_metric(m) for m in c.metrics],
         "own": None if own is None else [own._means, own._latest, sorted(own._averaged), [_metric(m) for m in own.others()]],
@@ -161,7 +161,7 @@ def _totals(c: Compiled) -> dict[str, Any]:
 def restore_totals(c: Compiled, state: dict[str, Any]) -> None:
     """Set losses and metrics to those of the epoch so far. Call this before the first step of the epoch, when they are known."""
     totals = state["totals"]
-    for total, values in zip(c._totals(), totals["sums"], strict=True):
+    for total, values in zip(c.totals(), totals["sums"], strict=True):
         total[:] = values
     c.penalised = bool(totals["penalised"])
     for m, given in zip(c.metrics, totals["metrics"], strict=True):

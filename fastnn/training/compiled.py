@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..autograd.tensor import Array
 from ..backends import shared_array
 from ..core.block import Finally
@@ -12,12 +14,14 @@ from ..core.precision import checked
 from ..core.structure import Structure
 from ..core.unpickled import Unpickled
 from . import metrics as metrics_py
+from .merging import merged
 from .metrics import Metric
 from .metrics.own import as_number
 from .names import Names
 from .objective import Objective, objectives, resolve
 
 if TYPE_CHECKING:
+    from ..distributed import Comm
     from .data.order import Place, Resumed
     from .own_step import OwnLogs
     from .step import TrainStep
@@ -28,6 +32,9 @@ Logs = dict[str, float]
 class Compiled(Unpickled):
     """Arguments of `compile`, and the objectives that follow from them when the shapes are known."""
 
+    distribute: Comm | None = None
+    """Ranks that train the model together; None for this process alone."""
+
     def __init__(
         self,
         optimizer: Any,
@@ -37,6 +44,7 @@ class Compiled(Unpickled):
         capture: bool | None,
         dtype: str,
         weighted_metrics: Any = (),
+        distribute: Any = None,
     ) -> None:
         from .. import losses, optim
 
@@ -72,6 +80,7 @@ class Compiled(Unpickled):
         self.capture = capture
         checked(dtype, "compile")
         self.dtype = dtype
+        self.distribute = _ranks(distribute)
         self.outputs: Structure | None = None
         self.objectives: list[Objective] = []
         """One objective for each output, after the outputs are known."""
@@ -140,7 +149,7 @@ class Compiled(Unpickled):
         taken = weighs and not self._issued.free(prefix + name)
         return self._issued.unique(f"{prefix}weighted_{name}" if taken else prefix + name)
 
-    def _totals(self) -> list[Array]:
+    def totals(self) -> list[Array]:
         """Return the running means of the outputs' losses and of the penalties."""
         return [self.penalty, *(o.total for o in self.objectives)]
 
@@ -149,7 +158,7 @@ class Compiled(Unpickled):
 
         Recorded steps add to the previous arrays, so they must be restored also after an error or Ctrl-C.
         """
-        totals = [(total, total.copy()) for total in self._totals()]
+        totals = [(total, total.copy()) for total in self.totals()]
         metrics = [*self.metrics, *(self.own.others() if self.own is not None else ())]
         saved = [(m, m.saved()) for m in metrics]
         active, own = self.active, {} if self.own is None else dict(vars(self.own))
@@ -188,8 +197,28 @@ class Compiled(Unpickled):
                 m.reset_state()
 
     def logs(self) -> Logs:
-        """Return the logs of fit and evaluate so far."""
+        """Return the logs of fit and evaluate so far, for the rows of all ranks. All ranks have to call it together."""
+        if self.distribute is None:
+            return self.own_logs()
+        with merged(self):
+            return self.own_logs()
+
+    def own_logs(self) -> Logs:
+        """Return the logs so far for the rows of this rank."""
         return self.running() if self.active is None else self.active.logs()
+
+    def on_any_rank(self, flag: bool) -> bool:
+        """Return whether the flag is true on a rank. All ranks have to call it together."""
+        if self.distribute is None:
+            return flag
+        found = np.array([flag], np.int64)
+        self.distribute.maximum(found)
+        return bool(found[0])
+
+    @property
+    def writes(self) -> bool:
+        """Return whether this process prints and writes files: of several ranks, rank 0 does."""
+        return self.distribute is None or self.distribute.rank == 0
 
     def running(self) -> Logs:
         """Return the running means of the total loss, of the outputs' losses if several outputs have one, and of the metrics."""
@@ -229,6 +258,21 @@ class Compiled(Unpickled):
             "place": None,
             "resumed": None,
         }
+
+
+def _ranks(given: Any) -> Comm | None:
+    """Check compile's argument distribute. Return None if there is a single rank that has nothing to do but train.
+
+    Raises:
+        TypeError: it is not the result of `fastnn.distributed.init`.
+    """
+    if given is None:
+        return None
+    from ..distributed import Comm
+
+    if not isinstance(given, Comm):
+        raise TypeError(f"compile: distribute is a {type(given).__name__}, wanted the result of fastnn.distributed.init()")
+    return None if given.size == 1 else given
 
 
 def _mean(total: Array) -> float:

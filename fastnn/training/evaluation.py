@@ -23,8 +23,9 @@ from .callbacks.lines import numbers
 from .callbacks.progress import shown, watched
 from .compiled import Logs
 from .data import arrays as data
-from .data.batches import in_chunks, to_evaluate, to_predict
+from .data.batches import chunked, of_all_ranks, ranks_of, to_evaluate, to_predict
 from .data.feed import gives_batches
+from .metrics import Metric
 from .own_step import Steps
 
 if TYPE_CHECKING:
@@ -43,6 +44,31 @@ class Evaluator(Steps):
     _predicted: tuple[Any, Forward | Literal[False] | None] = (None, None)
     """Kind of the last batch of predict, and the forward pass that was recorded for it; False if it must not be recorded."""
 
+    @property
+    def metrics(self) -> list[Metric]:
+        """Return the metrics that fit and evaluate compute. They are known after the shapes are known.
+
+        Models with custom steps also have a metric of the loss, and the metrics that are attributes of the model.
+        """
+        if self._compiled is None or self._compiled.own is None:
+            return self._compiled.metrics if self._compiled else []
+        attributes = [m for m in vars(self).values() if isinstance(m, Metric)]
+        return [self._compiled.own.loss, *self._compiled.metrics, *attributes]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Return the names of the results of evaluate: "loss", and those of the metrics after the first batch."""
+        return ["loss"] if self._compiled is None or not self._compiled.objectives else list(self._compiled.running())
+
+    def reset_metrics(self) -> None:
+        """Set the losses and metrics of train_on_batch and test_on_batch to their start."""
+        self._need("reset_metrics").reset()
+
+    @property
+    def optimizer(self) -> Any:
+        """Return the optimizer that was passed to compile."""
+        return self._need("optimizer").optimizer
+
     @naming_method
     def evaluate(
         self,
@@ -57,20 +83,22 @@ class Evaluator(Steps):
     ) -> Any:
         """Compute the loss and metrics on data. Return a float, or a list with the metrics, or a dict with return_dict.
 
+        If several ranks train the model, all of them have to call this. Each takes its part of the rows.
+
         Args:
             x, y, sample_weight: as for fit.
             batch_size: number of samples to process at a time; results do not depend on it.
             verbose: 1 and 2 print a line, 0 prints nothing. "auto" is 1 on a terminal and in a notebook, and 2 elsewhere. With 1,
                 a bar shows the batches that are done if they take longer than a second.
             steps: maximal number of batches. Batches of arrays then have 32 samples by default.
-            callbacks: objects of `fastnn.callbacks`.
+            callbacks: objects of `fastnn.callbacks`. Of several ranks, each gets the logs of its own rows after a batch, and
+                those of all rows at the end.
             return_dict: whether to return a dict by the names in the logs.
 
         Raises:
             ValueError: the data do not fit the model or each other.
         """
-        self._need("evaluate")
-        verbose = shown(verbose, "evaluate")
+        verbose = shown(verbose, "evaluate") if self._need("evaluate").writes else 0
         batches = to_evaluate(self, (x, y, sample_weight), batch_size, steps)
         with closing(batches()) as parts:
             logs = self._evaluate(watched(parts, verbose, "evaluate"), CallbackList(callbacks, self, {}, "evaluate"))
@@ -87,8 +115,8 @@ class Evaluator(Steps):
             for i, batch in enumerate(batches):
                 hooks.on_test_batch_begin(i)
                 self._test_batch([k.asarray(a) for a in batch], batch.inputs)
-                hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
-            logs = c.logs() if i >= 0 else {}
+                hooks.on_test_batch_end(i, c.own_logs() if hooks.callbacks else None)
+            logs = c.logs() if c.on_any_rank(i >= 0) else {}
             hooks.on_test_end(logs)
         return logs
 
@@ -103,6 +131,9 @@ class Evaluator(Steps):
         mc: int | None = None,
     ) -> NDArray[Any] | Any:
         """Compute the outputs for samples, in evaluation mode.
+
+        If several ranks train the model, all of them have to call this. Each takes its part of the rows, and all return the
+        outputs of all rows. For samples that differ by rank (batches, or ``data="sharded"``), these are in the order of ranks.
 
         Args:
             x: the samples, in rows; or batches as for fit, whose y and weights are ignored.
@@ -129,7 +160,8 @@ class Evaluator(Steps):
                     raise ValueError(f"predict: x is a {type(x).__name__}, which has one pass; mc wants {passes}")
                 size = batch_size if gives_batches(x) or steps is not None else chunk_size(batch_size, "predict: batch_size")
                 return stacked([self.predict(x, size, 0, steps, callbacks) for _ in range(passes)])
-        kind = kinds(x) if batch_size is None and callbacks is None and steps is None else None
+        comm = ranks_of(self)
+        kind = kinds(x) if batch_size is None and callbacks is None and steps is None and comm is None else None
         plain = kind is not None
         if plain:
             name = get_backend()
@@ -147,17 +179,18 @@ class Evaluator(Steps):
         k: Backend = current()
         k.host_reads("predict")
         features: Sequence[Array] = ()
-        batches = to_predict(self, x, batch_size, steps)
+        batches, divided = to_predict(self, x, batch_size, steps)
         if batches is None:
             inputs, features = self._inputs("predict", x, "x")
             given = dict(zip(inputs.names, features, strict=True))
             data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))
-            batches = in_chunks(Arrays(map(k.asarray, features), inputs), "predict", "batch_size", batch_size, steps)
+            batches = chunked(Arrays(map(k.asarray, features), inputs), "predict", "batch_size", batch_size, steps, comm)()
         hooks = CallbackList(callbacks, self, {}, "predict")
         hooks.on_predict_begin()
         parts, own = [], self._overrides("predict_step")
         with no_grad(), closing(batches):
-            for i, batch in enumerate(watched(batches, shown(verbose, "predict"), "predict")):
+            verbose = shown(verbose, "predict") if comm is None or comm.rank == 0 else 0
+            for i, batch in enumerate(watched(batches, verbose, "predict")):
                 hooks.on_predict_batch_begin(i)
                 inputs = batch.inputs
                 xs = [Tensor(a) for a in batch]
@@ -177,6 +210,8 @@ class Evaluator(Steps):
                 hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
         hooks.on_predict_end()
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        if comm is not None:
+            return of_all_ranks(comm, (structure, whole) if parts else None, divided)
         if plain and not own and len(parts) == 1 and isinstance(k, Backend):
             leaves = [x] if inputs.kind == "one" else inputs.spread(x, "predict", "x")
             if all(map(operator.is_, leaves, features)):  # if no array was cast or copied

@@ -30,7 +30,6 @@ from .data.source import Batches, InMemory, Source
 from .data.stream import Stream
 from .data.windows import gathered_windows
 from .evaluation import Evaluator
-from .metrics import Metric
 from .own_step import OwnLogs, OwnStep
 from .reports import Reporter
 from .step import UNASKED, TrainStep, own_parts
@@ -56,6 +55,7 @@ class Trainer(Evaluator, Reporter):
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
+        distribute: Any = None,
     ) -> None:
         """Set the optimizer, loss and metrics for training, and put the model into evaluation mode, as in Keras.
 
@@ -83,6 +83,9 @@ class Trainer(Evaluator, Reporter):
                 `fastnn.autocast`, on CPUs and GPUs that support it. Large layers then train faster (docs/performance.md), small
                 layers do not. Weights keep their dtype. Evaluation and prediction are not rounded.
             loss_weights: factors of the outputs' losses in the total loss; 1 by default.
+            distribute: result of `fastnn.distributed.init`, whose ranks then train the model together. All ranks have to call
+                fit, evaluate and predict in the same order. They return the same values on all ranks, and rank 0 alone prints
+                and writes files.
             run_eagerly: whether capture is False. Keras's steps_per_execution, jit_compile, auto_scale_loss have no effect.
 
         Raises:
@@ -102,7 +105,7 @@ class Trainer(Evaluator, Reporter):
             raise ValueError("compile: run_eagerly=True and capture=True came; wanted one of them")
         capture = False if run_eagerly else capture
         before = self._compiled
-        self._compiled = Compiled(optimizer, loss, given[0], loss_weights, capture, dtype, given[1])
+        self._compiled = Compiled(optimizer, loss, given[0], loss_weights, capture, dtype, given[1], distribute)
         self._compiled.added = added
         if steps:
             self._compiled.own = OwnLogs(self, self._compiled)
@@ -110,31 +113,6 @@ class Trainer(Evaluator, Reporter):
             own = (p for m in model.modules() for p in m._parameters.values() if p is not None)
             self._compiled.owns_optimizer |= not set(before.optimizer.params).isdisjoint(map(parameters_py.stored, own))
         self.eval()  # type: ignore[attr-defined]
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """Return the metrics that fit and evaluate compute. They are known after the shapes are known.
-
-        Models with custom steps also have a metric of the loss, and the metrics that are attributes of the model.
-        """
-        if self._compiled is None or self._compiled.own is None:
-            return self._compiled.metrics if self._compiled else []
-        attributes = [m for m in vars(self).values() if isinstance(m, Metric)]
-        return [self._compiled.own.loss, *self._compiled.metrics, *attributes]
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """Return the names of the results of evaluate: "loss", and those of the metrics after the first batch."""
-        return ["loss"] if self._compiled is None or not self._compiled.objectives else list(self._compiled.running())
-
-    def reset_metrics(self) -> None:
-        """Set the losses and metrics of train_on_batch and test_on_batch to their start."""
-        self._need("reset_metrics").reset()
-
-    @property
-    def optimizer(self) -> Any:
-        """Return the optimizer that was passed to compile."""
-        return self._need("optimizer").optimizer
 
     def _train_step(
         self,
@@ -266,7 +244,9 @@ class Trainer(Evaluator, Reporter):
             split = data.validation_split(arrays, validation_split)
             arrays, rest = (Arrays(part, arrays.inputs) for part in split)
             rest = Arrays((data.as_floats(a, floats) for a in rest), rest.inputs)
-            validation = chunked(rest.on(current()), "fit", "validation_batch_size", validation_batch_size, validation_steps)
+            validation = chunked(
+                rest.on(current()), "fit", "validation_batch_size", validation_batch_size, validation_steps, c.distribute
+            )
 
         history = History()
         hooks = CallbackList(callbacks, self, {"epochs": epochs, "steps": None, "verbose": verbose})
@@ -308,7 +288,7 @@ class Trainer(Evaluator, Reporter):
         )  # steps of the first epoch that were done before saving
         c.place = place = Place(source, order, initial_epoch, done)
         bar = any(isinstance(callback, ProgressBar) for callback in hooks.callbacks)
-        progress = Progress(1 if bar else verbose, epochs, source.steps)
+        progress = Progress((1 if bar else verbose) if c.writes else 0, epochs, source.steps)
         try:
             self._epochs(source, place, epochs, validation, validates, hooks, progress)
         finally:
@@ -345,8 +325,9 @@ class Trainer(Evaluator, Reporter):
             c.reset()
             hooks.on_epoch_begin(epoch)
             progress.epoch_begin(epoch)
+            each = c.on_any_rank(hooks.wants_batches)
             for step, count in runs:
-                self._run(step, count, place, hooks, progress)
+                self._run(step, count, place, hooks if each else None, progress)
                 if self.stop_training:
                     break
             if source.ended(place, epochs):
@@ -360,22 +341,26 @@ class Trainer(Evaluator, Reporter):
                     logs.update({f"val_{k}": v for k, v in self._evaluate(batches, hooks).items()})
             progress.epoch_end(epoch, logs, time.perf_counter() - start, place.steps)
             hooks.on_epoch_end(epoch, logs)
+            self.stop_training = c.on_any_rank(self.stop_training)
             if self.stop_training:
                 break
         c.optimizer.finalize()
         hooks.on_train_end(logs)
 
-    def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList, progress: Progress) -> None:
-        """Run a step `count` times. Before and after it, the model has the weights for evaluation."""
+    def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList | None, progress: Progress) -> None:
+        """Run a step `count` times. Before and after it, the model has the weights for evaluation.
+
+        hooks: callbacks that are called after each step; None to call none.
+        """
         c = self._need("fit")
         before = place.steps
-        if not hooks.wants_batches:
+        if hooks is None:
 
             def between(done: int) -> bool:
                 place.steps = before + done
                 if progress.verbose == 1:
-                    progress.update(place.steps, c.logs())
-                return not self.stop_training
+                    progress.update(place.steps, c.own_logs())
+                return not self.stop_training or c.distribute is not None  # ranks stop together, at the end of the epoch
 
             step.run_sliced(count, between)
             return
@@ -386,6 +371,7 @@ class Trainer(Evaluator, Reporter):
             logs = c.logs()
             hooks.on_train_batch_end(i, logs)
             progress.update(i + 1, logs)
+            self.stop_training = c.on_any_rank(self.stop_training)
             if self.stop_training:
                 return
 

@@ -48,8 +48,6 @@ class Objective(Unpickled):
         self.metrics: list[Metric] | None = None
         self.total = shared_array([0.0, 0.0])
         """Sum of the batch losses so far, each times its weight, and the sum of these weights."""
-        self.is_sum = False
-        """Whether the loss of a data set is the sum of the losses of its batches."""
         self.shape = ()
         self.ignores = False
         """Whether there were labels that the loss ignores. Metrics of fastnn ignore them too."""
@@ -82,6 +80,11 @@ class Objective(Unpickled):
         return (self.metrics or [])[self._plain :]
 
     @property
+    def is_sum(self) -> bool:
+        """Return whether the loss of a data set is the sum of the losses of its batches."""
+        return self.loss is not None and self.loss.reduction == "sum"
+
+    @property
     def needs_target(self) -> bool:
         return self.loss is not None or bool(self.given)
 
@@ -107,7 +110,6 @@ class Objective(Unpickled):
     def add(self, k: Backend, loss: Tensor, counted: Array | None, rows: int) -> None:
         """Add the loss of a batch to the mean over all rows or weights of the data set."""
         value = loss.data.reshape(1)
-        self.is_sum = self.loss.reduction == "sum"
         if counted is None:
             k.mean_metric(self.total, value, 1.0 if self.is_sum else float(rows))
         else:

@@ -214,6 +214,20 @@ class OwnLogs:
         means = {name: total / count for name, (total, count) in self._means.items()}
         return {name: means[name] if name in self._averaged else self._latest[name] for name in means}
 
+    def to_merge(self) -> tuple[dict[str, tuple[float, int]], dict[str, float], set[str]]:
+        """Return what `merge` needs of each rank."""
+        return self._means, self._latest, self._averaged
+
+    def merge(self, ranks: list[tuple[dict[str, tuple[float, int]], dict[str, float], set[str]]]) -> None:
+        """Take the values of the steps of all ranks; the metrics are already those of all ranks."""
+        names = dict.fromkeys(name for means, _, _ in ranks for name in means)
+        found = {name: [means[name] for means, _, _ in ranks if name in means] for name in names}
+        self._means = {name: (sum(t for t, _ in of), sum(n for _, n in of)) for name, of in found.items()}
+        self._averaged = set().union(*(averaged for _, _, averaged in ranks))
+        known = {**{m.name: m.result() for m in self.others()}, **self.known()}
+        latest = {name: value for _, values, _ in reversed(ranks) for name, value in values.items()}
+        self._latest = {name: as_number(name, known.get(name, latest[name])) for name in names}
+
     def reset(self) -> None:
         """Start again."""
         self._clear()

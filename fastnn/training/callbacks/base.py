@@ -23,6 +23,9 @@ class Callback:
     get the same dict, so a callback can add numbers for the callbacks after it. ``model.stop_training = True`` ends training
     after the current batch or epoch.
 
+    If several ranks train the model, each has the callbacks that its program passes. They get the same logs, of the rows of all
+    ranks, and training stops if a callback stops it on any rank. Callbacks of fastnn print and write files only on rank 0.
+
     With batch hooks, training returns to Python after every batch, which costs time with small models.
 
     >>> class PrintLoss(Callback):
@@ -74,6 +77,12 @@ class Callback:
             if not isinstance(state[name], kind):
                 raise ValueError(f"{type(self).__name__}: the state has {name}={str(state[name])[:40]}; wanted {kind}")
             setattr(self, name, state[name])
+
+    @property
+    def _writes(self) -> bool:
+        """Return whether this process prints and writes files: of several ranks that train a model, rank 0 does."""
+        compiled = getattr(self.model, "_compiled", None)
+        return compiled is None or bool(compiled.writes)
 
     def _joins(self, callbacks: CallbackList) -> None:
         """Learn of the list of callbacks to which this callback was added."""

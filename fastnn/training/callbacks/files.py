@@ -90,10 +90,11 @@ class ModelCheckpoint(Monitor):
         value = self._value(logs)
         if not self._wanted(value, epoch):
             return
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
-        if self.verbose:
-            print(f"Epoch {epoch}: saved model to {path}")
+        if self._writes:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            (self.model.save_weights if self.save_weights_only else self.model.save)(path)
+            if self.verbose:
+                print(f"Epoch {epoch}: saved model to {path}")
         if self.keep is not None:
             self._prune(value, path)
 
@@ -116,7 +117,7 @@ class ModelCheckpoint(Monitor):
         if self.save_best_only:
             best = self.initial_value_threshold if self.best is None else self.best
             if not self._improves(value, best):
-                if self.verbose:
+                if self.verbose and self._writes:
                     print(f"Epoch {epoch}: {self._label()} did not improve from {best:.5f}")
                 return False
             self.best = value
@@ -137,8 +138,9 @@ class ModelCheckpoint(Monitor):
         self._saved = [item for item in self._saved if item[1] != path]
         while len(self._saved) >= self.keep:
             _, old = self._saved.pop(self._worst() if value is not None else 0)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(old)
+            if self._writes:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(old)
         self._saved.append([math.nan if value is None else value, path])
 
     def _direction(self) -> str:
@@ -178,12 +180,15 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._start()
-        with open(self.filename, "a"):  # raises an error now if it cannot be written
-            pass
+        if self._writes:
+            with open(self.filename, "a"):  # raises an error now if it cannot be written
+                pass
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         import csv
 
+        if not self._writes:
+            return
         logs = logs or {}
         with open(self.filename, "a", newline="") as file:
             if not self._begun:

@@ -56,7 +56,7 @@ class LearningRateScheduler(Callback):
         self._epoch, self._before = epoch, optimizer.lr
         rate = self.schedule(epoch, optimizer.lr) if self._takes_rate() else self.schedule(epoch)
         optimizer.lr = float(rate)
-        if self.verbose:
+        if self.verbose and self._writes:
             print(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
@@ -123,7 +123,7 @@ class ReduceLROnPlateau(Monitor):
             if self.wait >= self.patience and optimizer.lr > self.min_lr:
                 optimizer.lr = max(optimizer.lr * self.factor, self.min_lr)
                 self.cooldown_counter, self.wait = self.cooldown, 0
-                if self.verbose:
+                if self.verbose and self._writes:
                     print(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {optimizer.lr}.")
 
 

@@ -168,10 +168,11 @@ class EarlyStopping(Monitor):
         return improves
 
     def on_train_end(self, logs: Logs = None) -> None:
-        if self.stopped_epoch and self.verbose:
+        verbose = self.verbose and self._writes
+        if self.stopped_epoch and verbose:
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
-            if self.verbose:
+            if verbose:
                 print(f"Restoring the weights of the best epoch, {self._weights_epoch + 1}")
             self.model.set_weights(self.best_weights)
 

@@ -83,21 +83,29 @@ class TensorBoard(Callback):
 
     # ---- what other callbacks may add ----
 
+    def _event(self, part: str, step: int, values: list[dict[str, Any]]) -> None:
+        if values and self._writes:
+            self._events.write(part, step, values)
+
+    def _numbers(self, part: str, step: int, numbers: dict[str, float]) -> None:
+        """Write numbers by their tags."""
+        self._event(part, step, [{"tag": tag, "simple_value": float(value)} for tag, value in numbers.items()])
+
     def add_scalar(self, tag: str, value: float, step: int, part: str = "train") -> None:
         """Write a number. tag: its name; names with / are grouped. step: its place on the x axis. part: the folder."""
-        self._events.write(part, step, [{"tag": tag, "simple_value": float(value)}])
+        self._numbers(part, step, {tag: value})
 
     def add_histogram(self, tag: str, values: Any, step: int, part: str = "train") -> None:
         """Write the histogram of an array. Values that are not finite are left out."""
         if (histogram := _histogram(_host(values))) is not None:
-            self._events.write(part, step, [{"tag": tag, "histo": histogram}])
+            self._event(part, step, [{"tag": tag, "histo": histogram}])
 
     def add_image(self, tag: str, image: Any, step: int, part: str = "train") -> None:
         """Write a picture (height, width) or (height, width, channels), with 1 (gray), 3 or 4 channels.
 
         Fractions are numbers from 0 to 1, whole numbers from 0 to 255.
         """
-        self._events.write(part, step, [{"tag": tag, "image": _image(_host(image))}])
+        self._event(part, step, [{"tag": tag, "image": _image(_host(image))}])
 
     # ---- hooks ----
 
@@ -114,11 +122,11 @@ class TensorBoard(Callback):
             numbers = {f"batch_{name}": value for name, value in (logs or {}).items()}
             if self.write_steps_per_second:
                 numbers["batch_steps_per_second"] = (self._step - self._start[0]) / (time.perf_counter() - self._start[1])
-            self._events.numbers("train", self._step, numbers)
+            self._numbers("train", self._step, numbers)
 
     def on_test_end(self, logs: Logs = None) -> None:
         step = self.model.optimizer.iterations
-        self._events.numbers("validation", step, {f"evaluation_{name}_vs_iterations": v for name, v in (logs or {}).items()})
+        self._numbers("validation", step, {f"evaluation_{name}_vs_iterations": v for name, v in (logs or {}).items()})
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
@@ -128,9 +136,9 @@ class TensorBoard(Callback):
             self._step += int(self.params.get("steps") or 0)
         if self.write_steps_per_second:
             numbers["epoch_steps_per_second"] = (self._step - self._start[0]) / (time.perf_counter() - self._start[1])
-        self._events.numbers("train", epoch, numbers)
+        self._numbers("train", epoch, numbers)
         validation = {f"epoch_{name[4:]}": value for name, value in logs.items() if name.startswith("val_")}
-        self._events.numbers("validation", epoch, validation)
+        self._numbers("validation", epoch, validation)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self._write_weights(epoch)
 
@@ -157,11 +165,6 @@ class _Events:
         self._event, self._summary, self._records = Event, Summary, RecordWriter
         self._folder = folder
         self._paths: dict[str, str] = {}
-
-    def numbers(self, part: str, step: int, numbers: dict[str, float]) -> None:
-        """Write numbers by their tags."""
-        if numbers:
-            self.write(part, step, [{"tag": tag, "simple_value": float(value)} for tag, value in numbers.items()])
 
     def write(self, part: str, step: int, values: list[dict[str, Any]]) -> None:
         """Append an event to the file of a part. The file is closed after it, so an error leaves complete events."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,13 @@ from ...core.structure import Arrays, chunk_size, chunks
 from ...ops.checks import positive_int
 from .. import sanity
 from .arrays import check_same_length
-from .feed import PLAIN, Feed, find, unpack, warn
+from .feed import PLAIN, Feed, Rows, find, unpack, warn
 from .large import by_batch
 from .order import Order
+
+if TYPE_CHECKING:
+    from ...core.structure import Structure
+    from ...distributed import Comm
 
 Batches = Callable[[], Generator[Arrays]]
 """Type of the function that begins a pass over the batches of an evaluation."""
@@ -49,7 +53,8 @@ def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, A
             feed.close()
     if steps is not None and done < steps and (done or feed.once):
         warn(f"{op}: {feed.name} is a {feed.kind} that ended after {done} batches; wanted {steps}")
-    if not done and not (op == "fit" and steps is not None and feed.once):  # in this case fit continues without validation
+    goes_on = op == "fit" and steps is not None and feed.once  # fit continues without validation
+    if not done and not feed.divided and not goes_on:
         raise ValueError(f"{op}: {feed.name} is a {feed.kind} that returned no batches")
     feed.epoch_ended()
 
@@ -69,12 +74,53 @@ def _checked(steps: int, op: str) -> int:
     return positive_int(steps, "fit: validation_steps" if op == "fit" else f"{op}: steps")
 
 
-def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Batches:
-    """Check the arguments and return a function that calls `in_chunks`."""
-    chunk_size(size, f"{op}: {name}")
+def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None, comm: Comm | None = None) -> Batches:
+    """Check the arguments and return a function that calls `in_chunks`, for the rows of this rank of several ones."""
+    rows = _rows_at_a_time(size, f"{op}: {name}", steps)
     if steps is not None:
         _checked(steps, op)
+    if comm is not None and divides(comm):
+        end = None if steps is None else steps * rows
+        arrays, steps = Arrays((a[:end][comm.rank :: comm.size].copy() for a in arrays), arrays.inputs), None
     return lambda: in_chunks(arrays, op, name, size, steps)
+
+
+def ranks_of(model: Any) -> Comm | None:
+    """Return the ranks that train a model together; None for this process alone."""
+    comm: Comm | None = None if model._compiled is None else model._compiled.distribute
+    return comm
+
+
+def divides(comm: Comm | None, feed: Feed | None = None) -> bool:
+    """Return whether each rank takes a part of the rows, since all ranks have all of them. Batches are parts already."""
+    return comm is not None and comm.data == "all" and (feed is None or isinstance(feed, Rows))
+
+
+def _divided(model: Any, feed: Feed, steps: int | None) -> int | None:
+    """Divide the rows of a feed among the ranks; return the number of batches of this rank, or None for a whole pass."""
+    comm = ranks_of(model)
+    if comm is None or not isinstance(feed, Rows) or not divides(comm, feed):
+        return steps
+    feed.divide(comm.rank, comm.size, steps)
+    return None
+
+
+def of_all_ranks(comm: Comm, own: tuple[Structure, list[Any]] | None, divided: bool) -> Any:
+    """Return the outputs of predict for the rows of all ranks; own: those of this rank; None if it had no rows.
+
+    divided: whether each rank took every size-th row. Otherwise the rows are in the order of the ranks.
+    """
+    ranks = [found for found in comm.all_gather(own) if found is not None]
+    if not ranks:
+        raise ValueError("predict: x has no samples on any rank")
+    columns = list(zip(*(outputs for _, outputs in ranks), strict=True))
+    if not divided:
+        return ranks[0][0].build([np.concatenate(parts) for parts in columns])
+    whole = [np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype) for parts in columns]
+    for out, parts in zip(whole, columns, strict=True):
+        for rank, part in enumerate(parts):  # ranks without rows are the last ones
+            out[rank :: comm.size] = part
+    return ranks[0][0].build(whole)
 
 
 def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps: int | None) -> Batches:
@@ -84,8 +130,10 @@ def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps
     if feed is None:
         feed = by_batch(model, "evaluate", x, y, weight, _rows_at_a_time(size, "evaluate: batch_size", steps))
     if feed is None:
-        return chunked(model._prepare("evaluate", x, y, weight).on(current()), "evaluate", "batch_size", size, steps)
+        arrays = model._prepare("evaluate", x, y, weight).on(current())
+        return chunked(arrays, "evaluate", "batch_size", size, steps, model._compiled.distribute)
     feed.serve(model, evaluates=True)
+    steps = _divided(model, feed, steps)
     return lambda: prepared(model, "evaluate", feed, steps)
 
 
@@ -122,14 +170,15 @@ def validation_of(
     arrays = model._prepare("fit", x, y, weight, names)
     if looks:
         sanity.check(model, c, arrays.inputs, arrays, (x, y), names)
-    return chunked(arrays.on(current()), "fit", "validation_batch_size", size, steps)
+    return chunked(arrays.on(current()), "fit", "validation_batch_size", size, steps, c.distribute)
 
 
 class Validation:
     """Batches of a feed for validation; their data are checked in the first pass."""
 
     def __init__(self, model: Any, feed: Feed, steps: int | None, looks: bool) -> None:
-        self._model, self._feed, self._steps, self._looks = model, feed, steps, looks
+        self._model, self._feed, self._looks = model, feed, looks
+        self._steps = _divided(model, feed, steps)
 
     def __call__(self) -> Generator[Arrays]:
         looks, self._looks = self._looks, False
@@ -163,15 +212,19 @@ def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = F
             yield arrays
 
 
-def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays] | None:
-    """Return a generator of the inputs in the batches of x; None if x consists of arrays that are prepared as a whole."""
+def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> tuple[Generator[Arrays] | None, bool]:
+    """Return a generator of the inputs in the batches of x; None if x consists of arrays that are prepared as a whole.
+
+    Also return whether the rows of x are divided among ranks.
+    """
+    comm = ranks_of(model)
     feed: Feed | None = find(x, "predict", "x", size)
     if feed is None:
         feed = by_batch(model, "predict", x, None, None, _rows_at_a_time(size, "predict: batch_size", steps))
     if feed is None:
-        return None
+        return None, divides(comm)
     feed.serve(model, evaluates=True)
-    return _inputs_of(model, feed, steps)
+    return _inputs_of(model, feed, _divided(model, feed, steps)), divides(comm, feed)
 
 
 def _inputs_of(model: Any, feed: Feed, steps: int | None) -> Generator[Arrays]:

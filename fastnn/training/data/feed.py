@@ -38,6 +38,8 @@ class Feed:
     """Whether user code makes the batches."""
     once = False
     """Whether only one pass is possible."""
+    divided = False
+    """Whether these are the samples of one of several ranks."""
     size: Sequence[int] = ()
     """Sizes of a feed with indices. A feed can continue where another one with equal sizes stopped."""
 
@@ -133,9 +135,22 @@ class Rows(Feed):
         batch_size: number of samples in a batch.
     """
 
+    _rank, _ranks = 0, 1
+
     def __init__(self, given: Any, name: str, n: int, rows: Callable[[Any], Any], batch_size: int) -> None:
         super().__init__(given, name)
         self.n, self.rows, self.batch_size = n, rows, batch_size
+
+    def divide(self, rank: int, ranks: int, steps: int | None) -> None:
+        """Keep, for evaluation and prediction, the samples of one of several ranks; of all, or of the first `steps` batches."""
+        n = self.n if steps is None else min(self.n, steps * self.batch_size)
+        self._rank, self._ranks, self.divided = rank, ranks, True
+        self.n = len(range(rank, n, ranks))
+
+    def _of_all(self) -> Array:
+        """Return the indices, among all samples, of this rank's samples."""
+        places: Array = self._rank + self._ranks * np.arange(self.n)
+        return places
 
     @property
     def length(self) -> int:
@@ -146,7 +161,7 @@ class Rows(Feed):
         return [self.n, self.batch_size]
 
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
-        places = order.draw(self.n)
+        places = order.draw(self.n) if not self.divided else self._of_all()
         parts = (slice(i, i + self.batch_size) for i in range(skip * self.batch_size, self.n, self.batch_size))
         return (self.rows(part if places is None else places[part]) for part in parts)
 
@@ -171,7 +186,7 @@ class Pictures(Rows):
 
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
         places = order.draw(self.n)
-        places = np.arange(self.n) if places is None else places
+        places = self._of_all() if places is None else places
         batches: Iterator[Any] = self.given.batches(places[skip * self.batch_size :], self.batch_size)
         return batches
 
@@ -192,6 +207,13 @@ class TokenWindows(Rows):
         if self.given.streams is not None:
             self._stateful = [layer for layer in model.modules() if getattr(layer, "stateful", False)]
 
+    def divide(self, rank: int, ranks: int, steps: int | None) -> None:
+        streams = self.given.streams
+        if streams is not None and streams % ranks:
+            raise ValueError(f"{self.name} has {streams} streams, and there are {ranks} ranks; wanted a multiple of the ranks")
+        super().divide(rank, ranks, steps)
+        self.batch_size //= 1 if streams is None else ranks
+
     def starts(self, order: Order, skip: int = 0) -> Array:
         """Begin a pass, perhaps with its batch `skip`, and return the positions at which its windows begin."""
         if not skip:
@@ -202,7 +224,7 @@ class TokenWindows(Rows):
         drawn = None if windows.streams is not None else order.draw(self.n, None if windows.samples is None else windows.places)
         if drawn is not None and windows.samples is not None:
             return drawn
-        return windows.starts(np.arange(self.n) if drawn is None else drawn)
+        return windows.starts(self._of_all() if drawn is None else drawn)
 
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
         before = [(state, state.numpy().copy()) for layer in self._stateful for state in layer.states if self._evaluates]

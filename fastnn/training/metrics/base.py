@@ -178,6 +178,48 @@ class Metric(Remade):
         for variable in self._variables:
             variable.assign(0.0)
 
+    def to_merge(self) -> list[Array | None]:
+        """Return copies of the arrays and variables, in the order of ``arrays`` and `variables`; None for an unknown array."""
+        arrays = (getattr(self, name) for name in self.arrays)
+        return [*(None if a is None else np.array(a) for a in arrays), *(np.array(v.numpy()) for v in self._variables)]
+
+    def merge_state(self, states: list[list[Array | None]]) -> None:
+        """Set the state to that of the rows of several ranks, for ``compile(distribute=...)``.
+
+        Arrays and variables become the sums over the ranks. A custom metric for which the sum is wrong, such as a maximum,
+        overrides this method.
+
+        Args:
+            states: the result of `to_merge` of each rank. An array is None on a rank that had no rows, or that passes it on.
+
+        >>> class Largest(Metric):
+        ...     def __init__(self):
+        ...         super().__init__("largest")
+        ...         self.value = self.add_weight()
+        ...     def merge_state(self, states):
+        ...         self.value.assign(max(value for (value,) in states))
+        >>> m = Largest()
+        >>> m.merge_state([[np.array(2.0)], [np.array(3.0)]])
+        >>> m.value.item()
+        3.0
+        """
+        totals = [
+            None if all(a is None for a in parts) else sum(a for a in parts if a is not None)
+            for parts in zip(*states, strict=True)
+        ]
+        for name, total in zip(self.arrays, totals, strict=False):
+            if total is not None:
+                self._set_array(name, np.asarray(total))
+        for variable, total in zip(self._variables, totals[len(self.arrays) :], strict=True):
+            variable.assign(total)
+
+    def _set_array(self, name: str, values: Array) -> None:
+        own = getattr(self, name)
+        if own is not None and own.shape == values.shape:
+            own[...] = values
+        else:
+            object.__setattr__(self, name, shared_array(values, values.dtype))
+
     def saved(self) -> Any:
         """Return the state, for `take_back`."""
         return [getattr(self, name) for name in self.arrays] if self.recordable else State(self)

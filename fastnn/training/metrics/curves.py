@@ -89,6 +89,17 @@ class AUC(Metric):
         self._trains = True
         super().take_back(kept)
 
+    def to_merge(self) -> list[Array | None]:
+        n = int(self.count[0])
+        return [self.store[:, :n].copy(), np.array([n]), np.array([self._width])]
+
+    def merge_state(self, states: list[list[Array | None]]) -> None:
+        """Set the state to the scores of all ranks, in the order of ranks."""
+        stores = [store for store, _, _ in states if store is not None]
+        self._set_array("store", np.concatenate(stores, axis=1))
+        self.count[0] = self.store.shape[1]
+        self._width = max(int(width[0]) for _, _, width in states if width is not None)
+
     def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
         return probabilities(k, y_pred, logits) if logits == "softmax" else y_pred  # a sigmoid changes no order
 

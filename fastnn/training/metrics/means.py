@@ -255,6 +255,17 @@ class R2Score(Metric):
         check_shapes(self, y_pred, y_true, self.state.shape[1] == p.shape[1])
         k.r2_metric(self.state, p, t, row_weights(self, y_pred, sample_weight))
 
+    def merge_state(self, states: list[list[Array | None]]) -> None:
+        """Set the state to that of all ranks' rows; the squares around their means become those around the mean of all."""
+        parts = [state for (state,) in states if state is not None]
+        if not parts:
+            return
+        each = np.stack(parts)
+        weight = each[:, 0].sum(0)
+        mean = np.divide((each[:, 0] * each[:, 1]).sum(0), weight, out=np.zeros_like(weight), where=weight != 0)
+        apart = each[:, 0] * (each[:, 1] - mean) ** 2
+        self._set_array("state", np.stack([weight, mean, (each[:, 2] + apart).sum(0), each[:, 3].sum(0)]))
+
     def scalar(self, outputs: int) -> bool:
         return self.class_aggregation is not None or outputs == 1
 
