@@ -7,6 +7,7 @@ from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
 from ._version import __version__ as __version__
+from .core.lazy import Package as _LazyPackage
 from .core.lazy import lazily as _lazily
 
 _NAMES = {
@@ -131,7 +132,7 @@ _NAMES = {
 }
 
 
-class _Package(_ModuleType):
+class _Package(_LazyPackage):
     """Gives functions before the modules of their names: `fastnn.backends` is the function."""
 
     def __setattr__(self, name: str, value: _Any) -> None:

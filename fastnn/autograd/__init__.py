@@ -1,9 +1,9 @@
 """Gradients with respect to any Tensors, and the graph of the operations that made a Tensor."""
 
 import sys as _sys
-from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
+from ..core.lazy import Package as _LazyPackage
 from ..core.lazy import lazily as _lazily
 
 _NAMES = {
@@ -15,7 +15,7 @@ _NAMES = {
 }
 
 
-class _Package(_ModuleType):
+class _Package(_LazyPackage):
     """Module class that loads the operations together with `tensor`, for example when unpickling. Tensor methods need them."""
 
     def __setattr__(self, name: str, value: _Any) -> None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 OPERATIONS = "fastnn.ops"
 """Package that is loaded before any name. It gives Tensors their methods, and a fixed import order prevents deadlocks."""
+
+
+class Package(ModuleType):
+    """Base of the classes of modules, which lets functions that refer to such a module be sent to other processes.
+
+    cloudpickle, which joblib, Ray and Dask use, sends only modules of Python's own class by their name.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return import_module, (self.__name__,)
 
 
 def guessing(module: str, names: Iterable[str], absent: Mapping[str, str] | None = None) -> Callable[[str], Any]:

@@ -1,8 +1,11 @@
 """The number of threads by the environment, in worker processes of joblib, and by threadpoolctl."""
 
+import importlib.util
 import os
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +66,60 @@ with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads={inner}):
 """
     assert run(code.format(inner=1)) == "{1}"
     assert run(code.format(inner=None)) == f"{{{max(1, machine_cores() // 2)}}}"
+
+
+WORKERS = """
+import fastnn
+
+def threads(_):
+    return fastnn.get_num_threads()  # by the module, which is sent to the workers
+
+def main():
+{}
+
+if __name__ == "__main__":
+    main()
+"""
+DASK = """
+    from dask.distributed import Client, LocalCluster
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        print(set(client.gather(client.map(threads, range(4)))))
+"""
+RAY = """
+    import ray
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
+    print(set(ray.get([ray.remote(num_cpus=1)(threads).remote(i) for i in range(4)])))
+    ray.shutdown()
+"""
+JOBLIB = """
+    import joblib
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        print(set(joblib.Parallel()(joblib.delayed(threads)(i) for i in range(4))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "program"),
+    [
+        ("joblib", JOBLIB),
+        pytest.param("distributed", DASK, marks=pytest.mark.slow),
+        pytest.param("ray", RAY, marks=pytest.mark.slow),
+    ],
+)
+def test_workers_run_functions_of_the_program_on_their_cores(package: str, program: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    path = tmp_path / "program.py"
+    path.write_text(WORKERS.format(program))
+    clean = {k: v for k, v in os.environ.items() if k not in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS")}
+    done = subprocess.run([sys.executable, str(path)], env=clean, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "{1}"
+
+
+@pytest.mark.parametrize("module", [fastnn, fastnn.autograd], ids=lambda m: str(m.__name__))
+def test_modules_are_sent_by_their_name(module: Any) -> None:
+    assert pickle.loads(pickle.dumps(module)) is module
 
 
 def shown(threadpoolctl: Any) -> list[int]:
