@@ -30,6 +30,7 @@ PRINTS = {
     "names_gru": "Spelled: ",
     "sklearn_pipeline": "accuracy on new samples: 0.9",
     "sentiment": "Accuracy on 400 new texts: ",
+    "data_parallel": "new digits with 1 rank: 0.8",
     "pinn": "Largest error of the temperature: 0.0",
 }
 NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib", "sklearn_pipeline": "sklearn"}
