@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from . import spec
-from .lists import FrozenList, ListPlan
+from .lists import FrozenList, ListPlan, PartedPlan
 
 if TYPE_CHECKING:
     from ..autograd.tensor import Tensor
@@ -191,11 +191,17 @@ class Backend(Kernels):
         """Return a plan that runs a list of calls.
 
         Args:
-            calls: kernel calls.
+            calls: kernel calls, and host calls between them.
             flags: arrays that determine whether a call runs, by its index.
             overlapping: indices of the calls that may run at the same time as all later calls.
         """
-        return ListPlan(self, calls, flags or {})
+        if any(name == spec.HOST_CALL for name, _ in calls):
+            return PartedPlan(self._plan, calls, flags or {}, overlapping)
+        return self._plan(calls, flags or {}, overlapping)
+
+    def _plan(self, calls: Sequence[Call], flags: Mapping[int, Any], overlapping: Collection[int]) -> Plan:
+        """Return a plan of kernel calls alone."""
+        return ListPlan(self, calls, flags)
 
     def run_in_turn(self, parts: tuple[tuple[Plan, int], ...], n: int) -> None:
         """Run plans in turn, each as often as its pair (plan, times) says, and all of this n times."""
@@ -247,6 +253,16 @@ class Backend(Kernels):
         """Note whether the gradient buffer of a leaf now contains a gradient."""
         leaf.has_grad = value
 
+    def host_call(self, fn: Callable[[], None]) -> None:
+        """Call a function of Python now, and in each replay at the same place between the kernels.
+
+        In a `when` block it runs only if the flag is set. A replay moves the memory that a step allocates, so fn may only use
+        memory from outside of the step: flat gradient buffers, parameters, `shared_array`s. Steps are the same if their
+        functions are equal (==). On a device, work that was started before may still run: fn waits for it, as copies to the
+        host do, or orders its own work after it.
+        """
+        fn()
+
     def module_called(self, module: Module) -> None:
         """Note that a module is about to run in its current mode."""
 
@@ -265,7 +281,7 @@ class _Idle:
         self._real = real
 
     def __getattr__(self, name: str) -> Any:
-        return _nothing if name in self._real.table else getattr(self._real, name)
+        return _nothing if name in self._real.table or name == spec.HOST_CALL else getattr(self._real, name)
 
 
 def _nothing(*args: Any) -> None:

@@ -36,11 +36,14 @@ class CppBackend(Backend):
         array = np.empty(shape, dtype)
         return array if array.nbytes < LARGE else aligned_on_host(shape, dtype)
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
-        return _core.Plan(calls, flags or {})
+    def _plan(self, calls: Sequence[Call], flags: Mapping[int, Any], overlapping: Collection[int]) -> Plan:
+        return _core.Plan(calls, flags)
 
     def run_in_turn(self, parts: tuple[tuple[Plan, int], ...], n: int) -> None:
-        _core.Plan.run_in_turn(parts, n)
+        if all(isinstance(plan, _core.Plan) for plan, _ in parts):
+            _core.Plan.run_in_turn(parts, n)
+        else:  # host calls
+            super().run_in_turn(parts, n)
 
     def address(self, array: Any) -> int:
         return _core.address(array)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.locks import lock
+from .spec import HOST_CALL
 
 if TYPE_CHECKING:
     from ..replay.frozen import Snapshot
     from ..replay.ports import Ports
-    from .base import Backend, Call
+    from .base import Backend, Call, Plan
 
 _ALWAYS = (1,)
 
@@ -39,6 +40,66 @@ class ListPlan:
                     kernel(*args)
                 own.append(time.perf_counter_ns() - start)
         return [float(sorted(own)[n // 2]) for own in times]
+
+
+class PartedPlan:
+    """Plans of the kernel calls between host calls, and these, in turn.
+
+    Args:
+        plan: makes a plan of kernel calls, from calls, flags and overlapping ones; see `Backend.plan`.
+        calls, flags, overlapping: the calls, as for `Backend.plan`.
+    """
+
+    def __init__(
+        self, plan: Callable[..., Plan], calls: Sequence[Call], flags: Mapping[int, Any], overlapping: Collection[int]
+    ) -> None:
+        self._parts: list[Callable[[], Any]] = []
+        self._profiled: list[Callable[[int], list[float]]] = []
+        begin = 0
+        for end in [*(i for i, (name, _) in enumerate(calls) if name == HOST_CALL), len(calls)]:
+            if end > begin:
+                own = {i - begin: flag for i, flag in flags.items() if begin <= i < end}
+                part = plan(calls[begin:end], own, {i - begin for i in overlapping if begin <= i < end})
+                self._parts.append(part.run)
+                self._profiled.append(part.profile)
+            if end < len(calls):
+                call = calls[end][1][0]
+                self._parts.append(_flagged(call, flags[end]) if end in flags else call)
+                self._profiled.append(_timed(self._parts[-1]))
+            begin = end + 1
+
+    def run(self, n: int = 1) -> None:
+        parts = self._parts
+        for _ in range(n):
+            for part in parts:
+                part()
+
+    def profile(self, n: int) -> list[float]:
+        return [nanoseconds for profile in self._profiled for nanoseconds in profile(n)]
+
+
+def _flagged(call: Callable[[], Any], flag: Any) -> Callable[[], None]:
+    """Return a host call that runs only if the flag is set."""
+
+    def part() -> None:
+        if flag[0]:
+            call()
+
+    return part
+
+
+def _timed(call: Callable[[], Any]) -> Callable[[int], list[float]]:
+    """Return a function that calls a host call n times, and returns its median nanoseconds as the only one of a list."""
+
+    def profile(n: int) -> list[float]:
+        times = []
+        for _ in range(n):
+            start = time.perf_counter_ns()
+            call()
+            times.append(time.perf_counter_ns() - start)
+        return [float(sorted(times)[n // 2])]
+
+    return profile
 
 
 class FrozenList:

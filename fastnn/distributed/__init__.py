@@ -14,9 +14,10 @@ Training with ranks needs the ``distributed`` extra (mpi4py and Open MPI).
 from __future__ import annotations
 
 from .comm import Comm
+from .gradients import average_gradients
 from .mpi import init
 
-__all__ = ["Comm", "init"]
+__all__ = ["Comm", "average_gradients", "init"]
 
 
 def __dir__() -> list[str]:

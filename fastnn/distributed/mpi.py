@@ -44,12 +44,24 @@ def init(**options: Any) -> Comm:
     (0, 1)
     """
     if "mpi4py.MPI" not in sys.modules and not any(name.startswith(STARTED) for name in os.environ):
-        return Comm(**options)
+        _latest[:] = [Comm(**options)]
+        return _latest[0]
     comm = MPIComm(**options)
+    _latest[:] = [comm]
     _share_cores(comm)
     if comm.size > 1 and sys.excepthook is not _end_all:
         sys.excepthook = _end_all
     return comm
+
+
+_latest: list[Comm] = []  # the result of the last call of `init`
+
+
+def latest() -> Comm:
+    """Return the result of the last call of `init`."""
+    if not _latest:
+        raise RuntimeError("average_gradients: fastnn.distributed.init() comes first; it finds the ranks")
+    return _latest[0]
 
 
 class MPIComm(Comm):

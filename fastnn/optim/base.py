@@ -24,6 +24,7 @@ from .state import Stateful
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
+    from ..distributed.comm import Comm
 
 COLLECTED = "collected"
 """Name of a state that every optimizer may have: the gradients since the last update."""
@@ -55,6 +56,7 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
     layout = Layout(("lr",))
     takes_closure = False
     """Whether a step evaluates the loss itself, usually several times."""
+    _distribute: Comm | None = None
 
     def __init__(
         self,
@@ -240,6 +242,24 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
             return max((int(given["step"]) for given in self._pending["state"].values()), default=0)
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
+    @property
+    def distribute(self) -> Comm | None:
+        """Return the ranks over which each step sums the gradients; None for this process alone. `compile` sets it.
+
+        The sum comes before clipping and averages, and with gradient_accumulation_steps once in each update.
+        """
+        return self._distribute
+
+    @distribute.setter
+    def distribute(self, comm: Comm | None) -> None:
+        from ..distributed.gradients import check_optimizer
+
+        if comm is not None:
+            check_optimizer(self, "distribute")
+        if comm is not self._distribute:
+            settings_changed()
+        self._distribute = comm
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear all gradients, so that the next backward overwrites them. set_to_none=False sets them to 0 instead."""
         k = current()
@@ -263,6 +283,10 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
         for s in self.segments:
             take_assigned(s.parameters, f"{type(self).__name__}.step")
         runs = [run for s in self.segments for run in s.runs(k)]
+        if self._distribute is not None and not self._update_every:
+            from ..distributed.gradients import sum_gradients
+
+            sum_gradients(k, self._distribute, self, runs)
         if self._update_every or self._overwrite_every:
             k.advance(self._calls, 1)
         if self._update_every:
@@ -271,6 +295,10 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
                 run.dw = run.states[COLLECTED]
             k.every(self._flags[0], self._calls, self._update_every)
             with k.when(self._flags[0]) as block:
+                if self._distribute is not None and runs:
+                    from ..distributed.gradients import Sum
+
+                    block.host_call(Sum(self._distribute, (run.dw for run in runs)))
                 self._update_all(block, runs)
                 for run in runs:
                     block.fill(run.states[COLLECTED], 0.0)

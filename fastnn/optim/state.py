@@ -133,7 +133,7 @@ class Stateful:
     # Copies and pickles contain the parameters, the settings and the state. Flat buffers are made again.
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "_groups")}
+        state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "_groups", "_distribute")}
         state["_saved"] = [(group.settings(), group.parameters) for group in self.param_groups], self.state_dict()
         return state
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backends.base import Call, aligned
-from ..backends.spec import KERNELS
+from ..backends.spec import arguments
 from .memory import Block
 from .recorder import Recorder
 
@@ -66,7 +66,7 @@ def _placed(
     stay = {*memory.blocks[: recorder.inputs], *apart}
     for i, (name, args) in enumerate(calls):
         written: dict[Block, bool] = {}
-        for arg, a in zip(KERNELS[name].args, args, strict=True):
+        for arg, a in zip(arguments(name), args, strict=True):
             if arg.kind == "array" and a.size and (block := memory.find(*memory.extent(a))) is not None:
                 written[block] = written.get(block, False) or arg.writes
                 if not a.flags.c_contiguous:

@@ -59,6 +59,10 @@ class Pass(Recorder):
         setattr(self, name, kernel)
         return kernel
 
+    def host_call(self, fn: Callable[[], None]) -> None:
+        self.give_up("a frozen model or a replayed prediction has no place for a host call")
+        fn()
+
     def restore(self) -> None:
         """Write the old values back into the arrays from outside that the pass changed."""
         for a, values in reversed(self.before.values()):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backends.base import Call, aligned
-from ..backends.spec import KERNELS, LINEAR
+from ..backends.spec import LINEAR, arguments
 from .memory import Array
 from .recorder import Recorder
 
@@ -35,16 +35,16 @@ class Work:
 
     def __init__(self, name: str, args: Sequence[Any]) -> None:
         self.name = name
-        self.args = dict(zip((arg.name for arg in KERNELS[name].args), args, strict=True))
+        self.args = dict(zip((arg.name for arg in arguments(name)), args, strict=True))
 
     def arrays(self, written: bool) -> list[Array]:
         """Return the arrays that it writes, or those that it reads."""
-        arrays = [(arg, self.args[arg.name]) for arg in KERNELS[self.name].args if arg.kind == "array"]
+        arrays = [(arg, self.args[arg.name]) for arg in arguments(self.name) if arg.kind == "array"]
         return [a for arg, a in arrays if (arg.writes if written else arg.reads) and a.size]
 
     def outputs(self) -> list[str]:
         """Return the names of the arrays that it writes without reading them."""
-        args = [arg for arg in KERNELS[self.name].args if arg.kind == "array" and arg.writes and not arg.reads]
+        args = [arg for arg in arguments(self.name) if arg.kind == "array" and arg.writes and not arg.reads]
         return [arg.name for arg in args if self.args[arg.name].size]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..backends.base import Backend, Call
-from ..backends.spec import KERNELS
+from ..backends.spec import HOST_CALL, KERNELS
 from ..core.arrays import copy_array
 from ..nn.mode import mode_override
 from .memory import Array, Block, Memory, paged
@@ -105,6 +105,15 @@ class Recorder:
         watched = unwatched(kernel)
         setattr(self, name, watched)
         return watched
+
+    def host_call(self, fn: Callable[[], None]) -> None:
+        if self._flag is not None:
+            self.flags[len(self.calls)] = self._flag
+        if self._flag is None or self._flag[0]:
+            unwatched(fn)()
+        self.calls.append((HOST_CALL, (fn,)))
+        self.signature.append((HOST_CALL, fn))
+        self.places.append(self._line())
 
     def _place(self, array: Array, write: bool) -> tuple[tuple[Any, ...], Array]:
         """Return the entry of the signature for an array argument, and the array that is stored with the call."""

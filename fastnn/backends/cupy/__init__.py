@@ -107,10 +107,10 @@ class CupyBackend(Backend):
     def is_streamed(self, a: Any) -> bool:
         return isinstance(a, np.ndarray)
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
+    def _plan(self, calls: Sequence[Call], flags: Mapping[int, Any], overlapping: Collection[int]) -> Plan:
         from .graph import GraphPlan
 
-        return GraphPlan(self, self.device, calls, flags or {}, overlapping)
+        return GraphPlan(self, self.device, calls, flags, overlapping)
 
 
 def load() -> Backend:

@@ -47,6 +47,7 @@ __all__ = [
     "COMPARE_OPS",
     "DTYPES",
     "FAMILIES",
+    "HOST_CALL",
     "KERNELS",
     "LETTERS",
     "LINEAR",
@@ -66,6 +67,7 @@ __all__ = [
     "PointwiseKind",
     "PointwiseLoss",
     "activation",
+    "arguments",
     "array_dtype",
     "pointwise_loss",
 ]
@@ -75,6 +77,9 @@ FAMILIES = (
     *("augmentation", "data", "elementwise", "generation", "metrics", "resample", "recurrent", "attention", "ctc"),
 )
 """The families of kernels: the modules here, and on every backend."""
+
+HOST_CALL = "host_call"
+"""Name of a call of Python among recorded kernel calls; its only argument is the function."""
 
 KERNELS: dict[str, Kernel]
 """All kernels by name; read from the families' modules at first use, which `import fastnn` is not."""
@@ -87,6 +92,14 @@ def lists(family: str) -> dict[str, tuple[str, ...]]:
     return {
         key: value for key, value in found.items() if key.isupper() and isinstance(value, tuple) and isinstance(value[0], str)
     }
+
+
+def arguments(call: str) -> tuple[Arg, ...]:
+    """Return the arguments of a recorded call: of a kernel of this name, or of a host call."""
+    from . import KERNELS
+    from .grammar import Arg
+
+    return (Arg("fn", "host"),) if call == HOST_CALL else KERNELS[call].args
 
 
 def __getattr__(name: str) -> Any:
