@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from ..autograd.tensor import Array
@@ -14,7 +15,7 @@ from ..core.structure import ONE, Arrays, Structure, chunk_size
 from ..nn import of_training
 from ..nn import parameter as parameters_py
 from ..ops.checks import positive_int
-from . import sanity
+from . import ranks, sanity
 from .callbacks.backup import BackupAndRestore
 from .callbacks.base import Callback, CallbackList
 from .callbacks.history import History
@@ -231,7 +232,8 @@ class Trainer(Evaluator, Reporter):
             feed.batch_size = feed.n
         if feed is not None:
             feed.serve(self)
-        gathered = None if feed is None or class_weight is not None else gathered_windows(self, feed, check_data)
+        deal = partial(ranks.deal, c.distribute)
+        gathered = None if feed is None or class_weight is not None else gathered_windows(self, feed, check_data, deal)
         arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight, bytes_stay=True)
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
@@ -254,7 +256,8 @@ class Trainer(Evaluator, Reporter):
         if resume is not None:
             hooks.add(BackupAndRestore(resume, delete_checkpoint=False))
         resumed = c.resumed if c.resumed is not None and c.resumed.holds else None
-        order = Order(shuffle, None if resumed is None else resumed.stream)
+        common = c.distribute is not None and c.distribute.data == "all" and (feed is None or isinstance(feed, Rows))
+        order = Order(shuffle, None if resumed is None else resumed.stream, c.distribute if common else None)
 
         def make(buffers: list[Array], fetch: Any, inputs: Structure, unsafe: str) -> TrainStep:
             return self._train_step(buffers, fetch, check_finite, inputs, hooks.changes_batches() or unsafe)
@@ -273,7 +276,7 @@ class Trainer(Evaluator, Reporter):
                     sanity.check(self, c, prepared.inputs, prepared, (x, y), ("x", "y"), op)
                 return self._class_weighted(op, prepared, class_weight)
 
-            source = Stream(feed, steps_per_epoch, order, prepare, make, c.reserve)
+            source = Stream(feed, steps_per_epoch, order, prepare, make, c.reserve, c.distribute)
         else:
             assert arrays is not None
             arrays = self._class_weighted("fit", arrays, class_weight).on(current())  # validation does not use class weights
@@ -281,7 +284,9 @@ class Trainer(Evaluator, Reporter):
             if batch_size is None:
                 batch_size = max(n, 1) if c.optimizer.takes_closure else PLAIN
             c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
-            source = InMemory(Batches(arrays, floats), arrays.inputs, batch_size, steps_per_epoch, order, make)
+            source = InMemory(
+                Batches(arrays, floats, deal=deal(n, batch_size)), arrays.inputs, batch_size, steps_per_epoch, order, make
+            )
         hooks.params["steps"] = source.steps
         done = (
             0 if resumed is None else resumed.go_on(source, initial_epoch)
@@ -315,12 +320,16 @@ class Trainer(Evaluator, Reporter):
         alone = validation is None and not hooks.runs_users_code()
         self.stop_training, first = False, True
         hooks.on_train_begin()  # where a backup continues
+        if c.distribute is not None:
+            ranks.begin(self, c.distribute)
         logs: Logs | None = place.logs
         for epoch in () if self.stop_training and logs is not None else range(place.epoch, epochs):
             start = time.perf_counter()
             if not first:
                 place.epoch, place.steps = epoch, 0
             first = False
+            if c.distribute is not None:
+                ranks.salt(self, c.distribute)
             runs = source.epoch(epochs - epoch, alone)
             c.reset()
             hooks.on_epoch_begin(epoch)

@@ -29,6 +29,7 @@ from .metrics import Metric
 if TYPE_CHECKING:
     from ..backends.base import Backend
     from .compiled import Compiled
+    from .ranks import Ranks
 
 
 class Objective(Unpickled):
@@ -289,22 +290,37 @@ def _metrics(outputs: Structure, metrics: Any, name: str) -> list[list[Any]]:
 class BatchLoss:
     """Loss of a batch.
 
-    total: sum of the outputs' weighted losses and the penalties, as a Tensor.
+    total: sum of the outputs' weighted losses and the penalties, as a Tensor. With ranks, it is this rank's part of the sum for
+        the whole batch.
+    ranks: how the batch is shared by several ranks; None for a process alone.
     """
 
-    def __init__(self, model: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        parts: Sequence[Objective],
+        outputs: Sequence[Tensor],
+        targets: Any,
+        weights: Any,
+        ranks: Ranks | None = None,
+    ) -> None:
         self.outputs = outputs
         self._measured: list[tuple[Objective, Tensor, Array | None]] = []
-        total: Tensor | None = None
         for o, y_pred, y, weight in zip(parts, outputs, targets, weights, strict=True):
             if o.loss is not None:
                 loss, counted = o.measure(y, y_pred, weight if weight.size else None)
                 self._measured.append((o, loss, counted))
-                part = loss if o.weight == 1 else loss * o.weight
-                total = part if total is None else total + part
         self._penalty = model.regularization_loss()
+        summed = [o.weight for o, _, _ in self._measured]
+        terms = [loss for _, loss, _ in self._measured]
         if isinstance(self._penalty, Tensor):
-            total = self._penalty if total is None else total + self._penalty
+            terms, summed = [*terms, self._penalty], [*summed, 1.0]
+        if ranks is not None:
+            terms = ranks.parts(terms, [(o.is_sum, counted) for o, _, counted in self._measured])
+        total: Tensor | None = None
+        for term, factor in zip(terms, summed, strict=True):
+            part = term if factor == 1 else term * factor
+            total = part if total is None else total + part
         if total is None:
             raise ValueError("fit: no layer called add_loss, and compile has no loss")
         self.total: Tensor = total

@@ -19,8 +19,10 @@ from ..core.structure import Structure, own_code, users_level
 from ..nn.mode import mode
 from ..optim.base import Optimizer
 from .objective import BatchLoss, update_metrics
+from .ranks import Ranks
 
 if TYPE_CHECKING:
+    from ..distributed.data import Share
     from ..replay.host_code import HostCode
     from ..replay.recorder import Watched
     from .compiled import Compiled
@@ -129,6 +131,9 @@ class TrainStep:
         why_eager: reason why the step must not be recorded; "" if it may be.
     """
 
+    ranks: Ranks | None = None
+    """How several ranks share the batch; None for a process alone."""
+
     def __init__(
         self,
         model: Any,
@@ -162,9 +167,13 @@ class TrainStep:
         self._voided = 0  # consecutive recordings that were never replayed, since a name got another value
         self._few = False  # whether too few steps follow to watch one
         self._rate = 0.0  # replayed steps per second
+        self._of_shares: dict[Share, Ranks] = {}
 
     def _step(self) -> None:
         k = current()
+        if self.ranks is not None and not self.ranks.share.rows:
+            self._step_without_rows(self.ranks)
+            return
         if self.fetch is not None:
             self.fetch(self.buffers)
         xs, targets, weights = self.compiled.parts(self.buffers)
@@ -181,6 +190,8 @@ class TrainStep:
         else:
             loss = gradients()
             if loss.total.requires_grad:  # False if all layers are frozen
+                if self.ranks is not None:
+                    self.ranks.before_step(self.optimizer)
                 self.optimizer.step()
         if loss.total.requires_grad:
             self.model.apply_constraints()
@@ -194,12 +205,31 @@ class TrainStep:
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
                 outputs = c.returned.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
-            loss = BatchLoss(self.model, c.objectives, outputs, targets, weights)
+            loss = BatchLoss(self.model, c.objectives, outputs, targets, weights, self.ranks)
         if loss.total.requires_grad:
             loss.total.backward()
             if self.check_finite:
                 check_gradients(self.model, loss.total)
         return loss
+
+    def _step_without_rows(self, ranks: Ranks) -> None:
+        """Take the step of the other ranks, to whose gradients this one adds nothing."""
+        self.optimizer.zero_grad()
+        ranks.lack(sum(o.loss is not None for o in self.compiled.objectives))
+        if ranks.before_step(self.optimizer):
+            self.optimizer.step()
+            self.model.apply_constraints()
+
+    def dealt(self, share: Share) -> None:
+        """Say which part of the batch this rank has."""
+        comm = self.compiled.distribute
+        if comm is not None:
+            self.ranks = self._of_shares.setdefault(share, Ranks(comm, share))  # one object for each, which recordings compare
+
+    @property
+    def _lacking(self) -> bool:
+        """Return whether a rank may have no rows. Such a step, the last one of a pass, is not recorded."""
+        return self.ranks is not None and self.ranks.share.lacking
 
     # Some optimizers train other weights than those that are evaluated. The evaluated weights are put in before and after all
     # steps, but not between slices, since each exchange rounds.
@@ -247,7 +277,7 @@ class TrainStep:
     def _take(self, n: int) -> None:
         with mode(training=True):
             while n:
-                if self.recorded is not None and not self._unsure and self.recorded.fits():
+                if self.recorded is not None and not self._unsure and not self._lacking and self.recorded.fits():
                     self.recorded.run(n)
                     self._voided = 0
                     return
@@ -260,7 +290,7 @@ class TrainStep:
         from ..replay.recorder import PATIENCE, Recorder, Watched, difference
 
         real = current()
-        if self.why_eager or self._few or isinstance(real, Recorder):
+        if self.why_eager or self._few or self._lacking or isinstance(real, Recorder):
             self._step()
             return
         recorder = Recorder(real, tuple(b for b in self.buffers if b.size), lines=bool(self.own))

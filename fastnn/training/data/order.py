@@ -9,6 +9,7 @@ import numpy as np
 from ...core.seeding import generator
 
 if TYPE_CHECKING:
+    from ...distributed import Comm
     from .source import Source
 
 Array = np.ndarray[Any, Any]
@@ -20,10 +21,12 @@ class Order:
     Args:
         shuffle: whether to shuffle.
         own: stream of a loaded model; None for the stream of `fastnn.seed`.
+        ranks: all draw the order that rank 0 draws; None if each has an order of its own.
     """
 
-    def __init__(self, shuffle: bool, own: np.random.Generator | None = None) -> None:
+    def __init__(self, shuffle: bool, own: np.random.Generator | None = None, ranks: Comm | None = None) -> None:
         self.shuffle = shuffle
+        self._ranks = ranks
         self._own = own
         self._next: np.random.Generator | None = None  # stream of the next order alone
         self._before: Any = None
@@ -33,6 +36,8 @@ class Order:
         if not self.shuffle:
             return None
         stream = self._stream() if self._next is None else self._next
+        if self._ranks is not None:  # other ranks may have another seed, or have drawn other numbers since
+            stream.bit_generator.state = self._ranks.broadcast(stream.bit_generator.state)
         self._before, self._next = stream.bit_generator.state, None
         return stream.permutation(n) if places is None else stream.integers(places, size=n)
 

@@ -12,6 +12,7 @@ from ...backends import current
 from ...backends.base import aligned
 from ...backends.spec import TENSOR_DTYPES
 from ...core.arrays import copy_array
+from ...distributed.data import Deal, Share, alone
 
 if TYPE_CHECKING:
     from ...core.structure import Structure
@@ -76,20 +77,21 @@ class InMemory:
 
     def __init__(self, batches: Batches, inputs: Structure, batch_size: int, steps: int | None, order: Order, make: Make) -> None:
         self.batches = batches
-        n = self.batches.n
-        self.length: int | None = -(-n // batch_size)
+        deal = self._deal = batches.deal or alone(batches.n, batch_size)
+        self.length: int | None = deal.length
         self.steps: int | None = self.length if steps is None else steps
-        self._n, self._batch_size = n, batch_size
         self.began = 0
         self._at = self.length
         self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before loading
         self._order = order
-        sizes = [rows for rows in (batch_size, n % batch_size) if 0 < rows <= n]
-        self.made = {rows: make(self.batches.buffers(rows), self.batches.gather, inputs, "") for rows in sizes}
+        self.made: dict[Share, TrainStep] = {}
+        for share in deal.shares:
+            step = self.made[share] = make(self.batches.buffers(share.rows), self.batches.gather, inputs, "")
+            step.dealt(share)
 
     @property
     def size(self) -> list[int]:
-        return [self._n, self._batch_size]
+        return [self._deal.n, self._deal.batch_size]
 
     def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
         assert self.steps is not None and self.length is not None
@@ -102,23 +104,21 @@ class InMemory:
     def passes(self, n: int) -> list[tuple[TrainStep, int]]:
         """Begin n whole passes. Return the steps of one of them, each with the number of times that it must run."""
         self.batches.start_epochs(self._order, n)
-        whole, rest = divmod(self._n, self._batch_size)
-        return [(self.made[rows], times) for rows, times in ((self._batch_size, whole), (rest, 1)) if rows and times]
+        return [(self.made[share], times) for times, share in self._deal.runs]
 
     def _begin(self, done: int) -> None:
         self._at, self._skip = self._skip, 0
-        self.batches.start_epoch(self._order, self._at * self._batch_size)
+        self.batches.start_epoch(self._order, self._deal.before(self._at))
         self.began = done - self._at
 
     def _runs(self, done: int, steps: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
-        n, batch_size = self._n, self._batch_size
         while done < steps:
-            if self._at * batch_size >= n:
+            if self._at >= self._deal.length:
                 self._begin(done)
-            rows = n - self._at * batch_size
-            count = min(max(rows // batch_size, 1), steps - done)
-            step = self.made[min(rows, batch_size)]
-            self.batches.fetch_ahead(min(rows, batch_size))
+            share, count = self._deal.at(self._at)
+            count = min(count, steps - done)
+            step = self.made[share]
+            self.batches.fetch_ahead(share.rows)
             step.start_epoch(count, left, alone)
             yield step, count
             done += count
@@ -145,21 +145,24 @@ class Batches:
     """Arrays in memory, with the order of samples and the position of the next batch.
 
     Order and position are arrays that `gather_batch` reads, so that each replay of a step takes another batch. Arrays of uint8
-    become floats of the dtype `floats` batch by batch. There is room for the orders of `passes` passes.
+    become floats of the dtype `floats` batch by batch. There is room for the orders of `passes` passes. The order has the samples
+    that this rank takes of each batch, if `deal` deals them to several ranks.
     """
 
-    def __init__(self, arrays: Sequence[Array], floats: np.dtype[Any], passes: int = 1) -> None:
+    def __init__(self, arrays: Sequence[Array], floats: np.dtype[Any], passes: int = 1, deal: Deal | None = None) -> None:
         self.arrays = list(arrays)  # missing arrays have size 0
         self.floats = floats
         self.n = len(arrays[0])
+        self.deal = deal
         k = current()
-        self.index = k.asarray(np.tile(np.arange(self.n, dtype=np.int64), passes))
+        own = np.arange(self.n, dtype=np.int64)
+        self.index = k.asarray(np.tile(own if deal is None else deal.own(own), passes))
         self.cursor = k.asarray(np.zeros(1, np.int64))
         self._ahead: dict[int, list[Array]] = {}  # number of rows -> next batch of the streamed arrays
         self._bytes: dict[tuple[int, ...], Array] = {}  # shape -> a batch of uint8, before the cast
 
     def start_epoch(self, order: Order, first: int = 0) -> None:
-        """Go to sample `first` of a pass, in a new order if the samples are shuffled."""
+        """Go to this rank's sample `first` of a pass, in a new order if the samples are shuffled."""
         self._draw(order, 1)
         current().write(self.cursor, np.full(1, first, np.int64))
 
@@ -172,7 +175,8 @@ class Batches:
         for i in range(n):
             drawn = order.draw(self.n)
             if drawn is not None:
-                current().write(self.index[i * self.n : (i + 1) * self.n], drawn)
+                own = drawn if self.deal is None else self.deal.own(drawn)
+                current().write(self.index[i * len(own) : (i + 1) * len(own)], own)
 
     def buffers(self, rows: int) -> list[Array]:
         """Return buffers for a batch."""

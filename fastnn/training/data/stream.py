@@ -6,10 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...autograd.tensor import Array
 from ...backends import current
 from ...backends.base import aligned
 from ...core.structure import Arrays
+from ...distributed.data import Share
 from ..batch import MOST_BATCH_SHAPES, structured_key
 from ..step import FEW
 from .feed import Feed, unpack, warn
@@ -17,6 +20,7 @@ from .order import Order, Place
 from .source import Make
 
 if TYPE_CHECKING:
+    from ...distributed import Comm
     from ..step import TrainStep
 
 
@@ -30,6 +34,7 @@ class Stream:
         prepare: makes the arrays of a batch from its number in the epoch, x, y and the weights.
         make: makes the training steps.
         reserve: called with the number of samples in the epoch so far, for metrics.
+        ranks: those that share each batch, of which this feed gives a part; None for a process alone.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Stream:
         prepare: Callable[[int, Any, Any, Any], Arrays],
         make: Make,
         reserve: Callable[[int], Any],
+        ranks: Comm | None = None,
     ) -> None:
         self.feed, self.steps, self.order = feed, steps, order
         self.length = feed.length
@@ -47,7 +53,8 @@ class Stream:
         self._whole = steps is None
         if self._whole:
             self.steps = self.length
-        self._prepare, self._make, self._reserve = prepare, make, reserve
+        self._prepare, self._make, self._reserve, self._ranks = prepare, make, reserve, ranks
+        self._last: Arrays | None = None  # of the last batch
         self._made: OrderedDict[Any, TrainStep] = OrderedDict()
         self._iterator: Iterator[Any] | None = None
         self._at = 0
@@ -75,19 +82,43 @@ class Stream:
 
     def _runs(self, done: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
         samples = 0
-        for i, item in enumerate(self._items(done), done):
-            arrays = self._prepare(i, *item)
+        items = self._items(done)
+        for i, (item, lacking) in enumerate(self._together(items), done):
+            arrays = self._none() if item is None else self._prepare(i, *item)
+            self._last = arrays
             samples += len(arrays[0])
             self._reserve(samples)
             step = self._step(arrays)
             if step not in self._begun:
                 self._begun.add(step)
                 step.start_epoch(self.steps or FEW, left, alone)
+            step.dealt(Share(len(arrays[0]), 0, lacking))
             write = current().write
             for buffer, a in zip(step.buffers, arrays, strict=True):
                 if a.size:
                     write(buffer, a)
             yield step, 1
+
+    def _together(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
+        """Yield batches, with whether a rank has none, as long as any rank has one; None if it is another rank."""
+        while True:
+            item = next(items, None)
+            if self._ranks is None:
+                if item is None:
+                    return
+                yield item, False
+                continue
+            found = np.array([item is not None, item is None], np.int64)  # whether any rank has a batch, and whether any has none
+            self._ranks.maximum(found)
+            if not found[0]:
+                return
+            yield item, bool(found[1])
+
+    def _none(self) -> Arrays:
+        """Return a batch without rows."""
+        if self._last is None:
+            raise ValueError(f"fit: {self.feed.name} is a {self.feed.kind} that returned no batches")
+        return Arrays((a[:0] for a in self._last), self._last.inputs)
 
     def _begin(self, done: int) -> None:
         """Begin a pass over the data after `done` steps of the epoch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...backends.base import aligned
 from ...backends.spec import BINARY_OPS, TENSOR_DTYPES
 from ...core.layout import broadcast_strides, layout
 from ...core.structure import Structure
+from ...distributed.data import Deal
 from .. import sanity
 from .feed import TokenWindows
 from .order import Order
@@ -30,17 +31,20 @@ class WindowBatches(Batches):
 
     Args:
         feed: the windows.
+        deal: deals them to several ranks; None for a process alone.
         like: some of them as the model takes them, x and then y, whose dtypes and shapes the batches have; missing arrays of
             size 0 may follow.
     """
 
-    def __init__(self, feed: TokenWindows, like: Sequence[Array]) -> None:
+    def __init__(self, feed: TokenWindows, like: Sequence[Array], deal: Deal | None = None) -> None:
         k, ids = current(), feed.given.ids
         self.feed, self.like, self.n, self.context = feed, like, feed.n, feed.given.context
+        self.deal = deal
         self._tokens = [k.asarray(np.ascontiguousarray(part)) for part in (ids[:-1], ids[1:])]
         self._starts = k.asarray(np.zeros((self.n, 1), np.int64))
         self._offsets = k.asarray(np.arange(self.context, dtype=np.int64))
-        self.index = k.asarray(np.arange(self.n, dtype=np.int64))
+        own = np.arange(self.n, dtype=np.int64)
+        self.index = k.asarray(own if deal is None else deal.own(own))
         self.cursor = k.asarray(np.zeros(1, np.int64))
         self._made: dict[int, tuple[Array, Array, Array]] = {}  # number of rows -> first positions, all positions, ids
 
@@ -72,8 +76,12 @@ class WindowBatches(Batches):
         k.advance(self.cursor, rows)
 
 
-def gathered_windows(model: Any, feed: Any, check_data: bool) -> tuple[WindowBatches, Structure, int] | None:
+def gathered_windows(
+    model: Any, feed: Any, check_data: bool, deal: Callable[[int, int], Deal | None]
+) -> tuple[WindowBatches, Structure, int] | None:
     """Return the batches of windows in memory, the structure of the model's inputs, and the number of windows in a batch.
+
+    deal: deals a number of windows to the ranks, as batches of this size; it returns None for a process alone.
 
     The result is None if kernels cannot gather the batches: the feed has other data, its ids are in a file, or the model takes
     or trains on something else than x and y.
@@ -91,7 +99,7 @@ def gathered_windows(model: Any, feed: Any, check_data: bool) -> tuple[WindowBat
         return None
     if check_data:
         sanity.check(model, model._need("fit"), like.inputs, like, (x, y), names)
-    return WindowBatches(feed, like), like.inputs, feed.batch_size
+    return WindowBatches(feed, like, deal(feed.n, feed.batch_size)), like.inputs, feed.batch_size
 
 
 def _looked_at(feed: TokenWindows) -> tuple[Array, Array]:
