@@ -16,8 +16,9 @@ from __future__ import annotations
 from .comm import Comm
 from .gradients import average_gradients
 from .mpi import init
+from .normalization import synchronize
 
-__all__ = ["Comm", "average_gradients", "init"]
+__all__ = ["Comm", "average_gradients", "init", "synchronize"]
 
 
 def __dir__() -> list[str]:

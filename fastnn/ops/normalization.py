@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 from ..autograd.tape import changed
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
 from ..backends.spec import LINEAR
+from ..core.arrays import binary, copy_array
 from .checks import floating, same_dtype
+
+if TYPE_CHECKING:
+    from ..distributed.normalization import Statistics
 
 ADD_DGAMMA, ADD_DBETA = 2, 4
 """Bits of the mask of `norm_backward`: its second and third output are added to the content of the arrays."""
@@ -123,6 +130,86 @@ def _normalize_by_backward(grads: Gradients, node: Node, dy: Array) -> None:
         )
         scales.done()
     if inputs[0].requires_grad:
+        grads.add(inputs[0], dx.reshape(inputs[0].shape))
+
+
+def normalize_together(
+    x: Tensor,
+    statistics: Statistics,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    epsilon: float,
+    *,
+    running: tuple[Tensor, Tensor] | None = None,
+    momentum: float = 0.1,
+    unbiased: bool = True,
+    op: str = "normalize_together",
+) -> Tensor:
+    """Return x normalized along its last axis by mean and variance of all ranks' rows, times gamma plus beta.
+
+    All ranks call it for the same layers in the same order, also those without rows; so do their backwards. The gradients of
+    gamma and beta are those of the own rows.
+
+    Args:
+        x: (..., C), the rows of this rank, perhaps none.
+        statistics: the sums over the ranks, for C channels of the dtype of x.
+        gamma, beta, epsilon, running, momentum, unbiased, op: as for `normalize`.
+    """
+    same_dtype(op, floating(op, x), *(t for t in (gamma, beta, *(running or ())) if t is not None))
+    k, c, s = current(), x.shape[-1], statistics
+    rows = math.prod(x.shape[:-1])
+    x2 = x.data.reshape(rows, c)
+    for array, value in ((s.rows, rows), (s.momentum, momentum), (s.unbiased, unbiased), (s.mean, 0), (s.variance, 0)):
+        k.fill(array, float(value))
+    if rows:  # as averages that move all the way, mean and variance come whole; y is not used
+        view = (1, rows, c, 1)
+        y, mean, rstd = k.empty(view, x.dtype), k.empty((1, c), x.dtype), k.empty((1, c), x.dtype)
+        absent = k.absent
+        k.norm_forward(y, mean, rstd, s.mean, s.variance, x2.reshape(view), absent, absent, float(epsilon), 1.0, 0, 1, 0)
+    k.host_call(s.forward)
+    mean, variance, count = k.empty((c,), x.dtype), k.empty((c,), x.dtype), k.empty((1,), s.rows.dtype)
+    for saved, array in ((mean, s.mean), (variance, s.variance), (count, s.rows)):
+        copy_array(k, saved, array)  # the layer may be called again before its backward
+    y, scale, shift = k.empty(x2.shape, x.dtype), k.empty((c,), x.dtype), k.empty((c,), x.dtype)
+    of_gamma, of_beta = (k.absent if t is None else t.data for t in (gamma, beta))
+    k.norm_fold(scale, shift, mean, variance, of_gamma, of_beta, k.absent, float(epsilon))
+    k.norm_apply(y, x2, scale, shift, LINEAR)
+    if running is not None:
+        for average, value in zip(running, (s.mean, s.spread), strict=True):
+            k.lerp(average.data, value, s.momentum)
+        changed(*running)
+    tensors = tuple(t for t in (x, gamma, beta) if t is not None)
+    kept = x2, scale, mean, variance, count, s, float(epsilon), gamma is not None, beta is not None
+    return result("normalize_together", y.reshape(x.shape), _normalize_together_backward, tensors, kept, {"epsilon": epsilon})
+
+
+def _normalize_together_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, scale, mean, variance, count, s, epsilon, has_gamma, has_beta = node.saved
+    k, inputs, dy2, (rows, c) = grads.k, node.inputs, dy.reshape(x.shape), x.shape
+    rstd, shift = k.empty((c,), x.dtype), k.empty((c,), x.dtype)
+    k.norm_fold(rstd, shift, mean, variance, k.absent, k.absent, k.absent, epsilon)
+    k.fill(s.sums.reshape(-1), 0.0)
+    if rows:
+        view = (1, rows, c, 1)
+        dgamma, dbeta = (part.reshape(c, 1) for part in s.sums)
+        mean2, rstd2 = mean.reshape(1, c), rstd.reshape(1, c)
+        four = dy2.reshape(view), x.reshape(view)
+        k.norm_backward(k.absent, dgamma, dbeta, *four, mean2, rstd2, k.absent, k.absent, 1, 0, 0)
+    for there, t, part in ((has_gamma, 1, 0), (has_beta, -1, 1)):
+        if there and inputs[t].requires_grad:
+            own = k.empty((c,), x.dtype)
+            copy_array(k, own, s.sums[part])
+            grads.add(inputs[t], own)
+    if inputs[0].requires_grad:
+        copy_array(k, s.rows, count)
+        k.host_call(s.backward)
+        # dx = scale (dy - mean(dy) - normal mean(dy normal)), with the means over all ranks' rows
+        slope, dx = k.empty(x.shape, x.dtype), k.empty(x.shape, x.dtype)
+        k.norm_fold(rstd, shift, mean, variance, s.means[0], s.means[1], k.absent, epsilon)
+        k.norm_apply(slope, x, rstd, shift, LINEAR)
+        binary(k, "sub", dy2, slope, slope)
+        k.norm_apply(dx, slope, scale, k.absent, LINEAR)
         grads.add(inputs[0], dx.reshape(inputs[0].shape))
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ... import initializers
 from ...autograd.tensor import Tensor
 from ...ops.checks import check_number, flag, whole_number
-from ...ops.normalization import normalize, normalize_by
+from ...ops.normalization import normalize, normalize_by, normalize_together
 from ...ops.shape import transpose
 from ..dtype import real_dtype
 from ..module import Module
 from ..parameter import building, initial
 from ..spec import InputSpec
 from .weighted import named
+
+if TYPE_CHECKING:
+    from ...distributed.normalization import Together
 
 
 def share(value: Any, name: str) -> float:
@@ -90,7 +93,8 @@ class BatchNormalization(Normalizing):
     """Layer that gives each channel mean 0 and variance 1 over the batch, then a learned mean and variance.
 
     In training, it takes mean and variance of the batch, and moves its averages towards them. In evaluation, or if the layer is
-    not trainable, it takes the averages.
+    not trainable, it takes the averages. With several ranks, the batch is that of the own rank, unless
+    `fastnn.distributed.init` gets sync_batch_norm=True.
 
     Source: Ioffe, Szegedy, arXiv 1502.03167.
 
@@ -112,6 +116,8 @@ class BatchNormalization(Normalizing):
     [[-1.0], [1.0]]
     """
 
+    _together: Together | None = None
+    """The ranks whose rows make up the batch; None for the own rows alone."""
     _averages: tuple[str, str] = ("moving_mean", "moving_variance")
     _checked_arguments: ClassVar = {
         "axis": whole_number,
@@ -192,11 +198,14 @@ class BatchNormalization(Normalizing):
     def _normalized(self, x: Tensor) -> Tensor:
         gamma, beta = self._scaled(x)
         mean, variance = (self._buffers[name] for name in self._averages)
+        how: dict[str, Any] = {"running": (mean, variance), "momentum": 1 - self.momentum, "unbiased": False}
+        how["op"] = type(self).__name__
+        if self.training and self.trainable and self._together is not None:
+            return normalize_together(x, self._together.of(x.shape[-1], x.dtype), gamma, beta, self.epsilon, **how)
         if not self.training or not self.trainable or not x.size:  # nothing says nothing of a mean
             return normalize_by(x, mean, variance, gamma, beta, self.epsilon, type(self).__name__)
         view = (1, math.prod(x.shape[:-1]), x.shape[-1], 1)
-        how: dict[str, Any] = {"running": (mean, variance), "momentum": 1 - self.momentum, "unbiased": False}
-        return normalize(x, view, gamma, beta, self.epsilon, **how, op=type(self).__name__)
+        return normalize(x, view, gamma, beta, self.epsilon, **how)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from ...core.device import check_device
 from ...ops import elementwise
 from ...ops.checks import flag, optional, positive_int
 from ...ops.layout import channels_first, channels_last
-from ...ops.normalization import normalize, normalize_by
+from ...ops.normalization import normalize, normalize_by, normalize_together
 from ..dtype import real_dtype
 from ..parameter import filling
 from ..spec import InputSpec
 from .normalization import Normalizing, positive_number, share
 from .sample_normalization import groups_of
+
+if TYPE_CHECKING:
+    from ...distributed.normalization import Together
 
 _ONES, _ZEROS = initializers.get("ones"), initializers.get("zeros")
 
@@ -41,6 +44,8 @@ class BatchNorm(_Weighted):
     """Base class of PyTorch's batch norms; `BatchNorm2d` describes the arguments."""
 
     _saved_as = ""
+    _together: Together | None = None
+    """The ranks whose rows make up the batch; None for the own rows alone."""
     _dims: tuple[int, ...] = (4,)
     _checked_arguments: ClassVar = {
         "num_features": positive_int,
@@ -90,13 +95,16 @@ class BatchNorm(_Weighted):
         x = channels_last(x) if first else x
         buffers = self._buffers
         rows = math.prod(x.shape[:-1])
-        if (self.training and rows) or not self.track_running_stats:  # nothing says nothing of a mean
-            if self.training and rows == 1:
-                raise ValueError(f"{type(self).__name__}: one number for each channel came in training, wanted more than one")
+        together = self._together if self.training else None
+        if (self.training and (rows or together)) or not self.track_running_stats:  # nothing says nothing of a mean
             running = (buffers["running_mean"], buffers["running_var"]) if self.track_running_stats else None
-            view = (1, rows, x.shape[-1], 1)
             how: dict[str, Any] = {"running": running, "momentum": self.momentum, "op": type(self).__name__}
-            y = normalize(x, view, weight, bias, self.eps, **how)
+            if together is not None:
+                y = normalize_together(x, together.of(x.shape[-1], x.dtype), weight, bias, self.eps, **how)
+            elif self.training and rows == 1:
+                raise ValueError(f"{type(self).__name__}: one number for each channel came in training, wanted more than one")
+            else:
+                y = normalize(x, (1, rows, x.shape[-1], 1), weight, bias, self.eps, **how)
             if running is not None:
                 buffers["num_batches_tracked"].copy_(elementwise.add(buffers["num_batches_tracked"], 1))
         else:
