@@ -23,23 +23,28 @@ class Sum:
         comm: the ranks.
         arrays: contiguous arrays from outside of a step.
         share: factor of the sums, None for 1.
+        rounds: whether the messages may be rounded, as those of gradients.
     """
 
-    def __init__(self, comm: Comm, arrays: Iterable[Any], share: float | None = None) -> None:
-        self._comm, self._arrays, self._share = comm, tuple(arrays), share
+    def __init__(self, comm: Comm, arrays: Iterable[Any], share: float | None = None, rounds: bool = True) -> None:
+        self._comm, self._arrays, self._share, self._rounds = comm, tuple(arrays), share, rounds
         address = current().address
         self._places = tuple((address(a), a.size, a.dtype.name) for a in self._arrays)
 
     def __call__(self) -> None:
+        add_up = self._comm.sum_gradients if self._rounds else self._comm.sum
         for a in self._arrays:
-            self._comm.sum_gradients(a)
+            add_up(a)
             if self._share is not None:
                 a *= self._share
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sum):
             return NotImplemented
-        return (self._comm, self._places, self._share) == (other._comm, other._places, other._share)
+        return self._key() == other._key()
+
+    def _key(self) -> tuple[Any, ...]:
+        return self._comm, self._places, self._share, self._rounds
 
     def __hash__(self) -> int:
         return hash(self._places)

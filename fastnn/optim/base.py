@@ -94,7 +94,7 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
         self._share = shared_array([(-1 if maximize else 1) / (self._update_every or 1)])
         # Numbers of calls of step and of updates, which kernels read. They are counted only if something depends on them.
         self._calls, self._updates = shared_array([0], np.int64), shared_array([0], np.int64)
-        self._flags = shared_array([[0], [0]], np.int64)
+        self._flags = shared_array([[0], [0], [0]], np.int64)
         self.defaults = dict(settings)
         self.segments: list[Segment] = []
         self.params: list[Parameter] = []
@@ -246,7 +246,8 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
     def distribute(self) -> Comm | None:
         """Return the ranks over which each step sums the gradients; None for this process alone. `compile` sets it.
 
-        The sum comes before clipping and averages, and with gradient_accumulation_steps once in each update.
+        The sum comes before clipping and averages, and with gradient_accumulation_steps once in each update. With the option
+        average_every of `init`, the ranks average their weights instead, after each of so many steps.
         """
         return self._distribute
 
@@ -283,11 +284,13 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
         for s in self.segments:
             take_assigned(s.parameters, f"{type(self).__name__}.step")
         runs = [run for s in self.segments for run in s.runs(k)]
-        if self._distribute is not None and not self._update_every:
+        comm = self._distribute
+        averages = None if comm is None else comm.average_every
+        if comm is not None and not averages and not self._update_every:
             from ..distributed.gradients import sum_gradients
 
-            sum_gradients(k, self._distribute, self, runs)
-        if self._update_every or self._overwrite_every:
+            sum_gradients(k, comm, self, runs)
+        if self._update_every or self._overwrite_every or averages:
             k.advance(self._calls, 1)
         if self._update_every:
             for run in runs:
@@ -295,10 +298,10 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
                 run.dw = run.states[COLLECTED]
             k.every(self._flags[0], self._calls, self._update_every)
             with k.when(self._flags[0]) as block:
-                if self._distribute is not None and runs:
+                if comm is not None and not averages and runs:
                     from ..distributed.gradients import Sum
 
-                    block.host_call(Sum(self._distribute, (run.dw for run in runs)))
+                    block.host_call(Sum(comm, (run.dw for run in runs)))
                 self._update_all(block, runs)
                 for run in runs:
                     block.fill(run.states[COLLECTED], 0.0)
@@ -315,6 +318,12 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
             with k.when(self._flags[1]) as block:
                 for run in runs:
                     copy_array(block, run.w, run.states[AVERAGE])
+        if comm is not None and averages:
+            from ..distributed.gradients import Sum
+
+            k.every(self._flags[2], self._calls, averages)
+            with k.when(self._flags[2]) as block:
+                block.host_call(Sum(comm, (run.w for run in runs), 1 / comm.size, rounds=False))
         return loss
 
     def _update_all(self, k: Backend, runs: list[Run]) -> None:
