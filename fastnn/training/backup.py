@@ -12,6 +12,7 @@ from ..core import seeding
 from ..core.structure import own_code
 from ..nn.parameter import stored
 from .data.order import Place, Resumed, state_from, state_of
+from .merging import merged
 from .metrics import Metric
 
 if TYPE_CHECKING:
@@ -42,6 +43,40 @@ def fit_state(model: Any, callbacks: list[Callback], logs: dict[str, float] | No
         "logs": logs,
         "stopped": bool(model.stop_training),
     }
+
+
+OF_RANK = ("random", "kept", "streams", "totals")
+"""Entries of the state that may differ by rank."""
+
+
+def of_all_ranks(model: Any, place: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a fit on several ranks, for rank 0, from that of each rank. All ranks have to call it together."""
+    c = model._compiled
+    comm = c.distribute
+    if comm is None:
+        return state
+    own = {name: state[name] for name in OF_RANK}
+    ranks = comm.gather({"state": own, "place": {name: place[name] for name in ("stream", "source")}})
+    if state["totals"] is not None:  # sums of all ranks, for another number of ranks
+        with merged(c):
+            state = {**state, "totals": _totals(c)}
+    return {**state, "ranks": ranks}
+
+
+def of_rank(model: Any, place: dict[str, Any], state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return place and state with which this rank continues a fit, also one on another number of ranks.
+
+    Raises:
+        ValueError: the number of ranks differs, and layers keep states of the samples of each rank.
+    """
+    comm, ranks = model._compiled.distribute, state.get("ranks")
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    before = 1 if ranks is None else len(ranks)
+    if size == before:
+        return (place, state) if ranks is None else ({**place, **ranks[rank]["place"]}, {**state, **ranks[rank]["state"]})
+    if any(state["kept"].values()):
+        raise ValueError(f"its stateful layers keep the states of {before} ranks, and there are {size}; wanted as many")
+    return place, state if rank == 0 else {**state, "totals": {}}  # rank 0 goes on with the sums of all
 
 
 def _checked(callback: Callback) -> dict[str, Any]:
@@ -161,6 +196,8 @@ def _totals(c: Compiled) -> dict[str, Any]:
 def restore_totals(c: Compiled, state: dict[str, Any]) -> None:
     """Set losses and metrics to those of the epoch so far. Call this before the first step of the epoch, when they are known."""
     totals = state["totals"]
+    if not totals:  # another rank has them
+        return
     for total, values in zip(c.totals(), totals["sums"], strict=True):
         total[:] = values
     c.penalised = bool(totals["penalised"])

@@ -355,6 +355,8 @@ class Trainer(Evaluator, Reporter):
                 break
         c.optimizer.finalize()
         hooks.on_train_end(logs)
+        if c.distribute is not None:
+            c.distribute.barrier()  # the files of rank 0 are complete
 
     def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList | None, progress: Progress) -> None:
         """Run a step `count` times. Before and after it, the model has the weights for evaluation.

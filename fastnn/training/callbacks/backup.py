@@ -6,7 +6,7 @@ from typing import Any
 
 from ...files import backups
 from ...files.layers import DAMAGE, message
-from ..backup import fit_state, restore, restore_streams, restore_totals
+from ..backup import fit_state, of_all_ranks, of_rank, restore, restore_streams, restore_totals
 from .base import Callback, CallbackList, Logs
 
 
@@ -16,6 +16,9 @@ class BackupAndRestore(Callback):
     If a process ends, for any reason, run the same program again. fit continues after the last backup, with the same results to
     the bit as without a break: weights, state of the optimizer, averages, schedules, order of the samples, random numbers,
     history, logs of the epoch, and state of the callbacks. A backup is a file that is complete or not there.
+
+    If several ranks train the model, all of them need the callback. Rank 0 alone writes and reads the folder. Another number of
+    ranks may continue, with the same weights up to rounding.
 
     Args:
         backup_dir: the folder. Each run needs a separate one.
@@ -74,11 +77,14 @@ class BackupAndRestore(Callback):
                 "BackupAndRestore: the model has no weights yet, because the input shape is unknown; give the first layer "
                 "input_shape, or call the model first"
             )
-        found = backups.read(self.backup_dir, "BackupAndRestore")
+        comm = self.model._compiled.distribute
+        found = backups.read(self.backup_dir, "BackupAndRestore") if self._writes else None
+        found = found if comm is None else comm.broadcast(found)
         if found is None:
             return
         place, state, path = found
         try:
+            place, state = of_rank(self.model, place, state)
             restore(self.model, self._others(), place, state)
             within = state["totals"] is not None and not state["stopped"] and self.model._compiled.place.steps
         except DAMAGE as error:
@@ -108,11 +114,13 @@ class BackupAndRestore(Callback):
             self._save(logs, True)
 
     def on_train_end(self, logs: Logs = None) -> None:
-        if self.delete_checkpoint:
+        if self.delete_checkpoint and self._writes:
             backups.remove(self.backup_dir)
 
     def _save(self, logs: Logs, whole: bool) -> None:
         self._batches = 0
-        place = self.model._compiled.place
-        state = fit_state(self.model, self._others(), logs if whole else place.logs, whole)
-        backups.write(self.backup_dir, place.config(), state, self.double_checkpoint, "BackupAndRestore")
+        reached = self.model._compiled.place
+        state, place = fit_state(self.model, self._others(), logs if whole else reached.logs, whole), reached.config()
+        state = of_all_ranks(self.model, place, state)
+        if self._writes:
+            backups.write(self.backup_dir, place, state, self.double_checkpoint, "BackupAndRestore")
