@@ -20,18 +20,22 @@ optimizer = fastnn.optim.Adam(model.parameters(), lr=1e-2)
 loss_of = nn.CrossEntropyLoss()
 order = np.random.default_rng(0)  # the same batches on all ranks
 
+
+@fastnn.capture
+def step(x: np.ndarray, y: np.ndarray) -> fastnn.Tensor:
+    optimizer.zero_grad()
+    loss = loss_of(model(x), y)
+    loss.backward()
+    fastnn.distributed.average_gradients(optimizer)  # one message
+    optimizer.step()
+    return loss
+
+
 for epoch in range(EPOCHS):
     places = order.permutation(len(x))
     for start in range(0, len(x) - len(x) % BATCH, BATCH):
         rows = places[start : start + BATCH][comm.rank :: comm.size]  # this rank's part of the batch
-        optimizer.zero_grad()
-        loss = loss_of(model(x[rows]), y[rows])
-        loss.backward()
-        for p in model.parameters():
-            total = p.grad.numpy().copy()
-            comm.sum(total)
-            p.grad.numpy()[...] = total / comm.size  # a view: this changes the gradient
-        optimizer.step()
+        loss = step(x[rows], y[rows])
     last = np.array([loss.item()])
     comm.sum(last)
     if comm.rank == 0:

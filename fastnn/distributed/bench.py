@@ -21,7 +21,7 @@ import numpy as np
 
 import fastnn
 
-from . import init
+from . import average_gradients, init
 from .comm import Comm
 from .scaling import Network
 
@@ -29,6 +29,9 @@ SIZES = [4, 1024, 4096, 26_620, 131_072, 524_288, 2_678_824, 16_777_216]
 """Bytes of the sums that are timed. Among them are the gradients of the first two networks."""
 RANKS = [2, 4, 8, 16, 32, 64]
 GOAL = 0.9
+"""Efficiency for which the rows are found."""
+BUSY = 2
+"""Ratio of median to best time above which a machine is not quiet."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ def training(comm: Comm, net: Net, rows: int, seconds: float) -> Times:
     rng = np.random.default_rng(comm.rank)
     x = rng.standard_normal((rows, *net.shape), np.float32)
     y = rng.integers(0, 10, rows)
-    alone, _ = _step(comm, net, together=False)
-    together, bytes_ = _step(comm, net, together=True)
+    alone, _ = _step(net, together=False)
+    together, bytes_ = _step(net, together=True)
 
     def block(step: Callable[[Any, Any], Any], steps: int) -> float:
         comm.barrier()
@@ -120,7 +123,7 @@ def training(comm: Comm, net: Net, rows: int, seconds: float) -> Times:
     return Times(net, found[0], found[1] if comm.size > 1 else None, bytes_)
 
 
-def _step(comm: Comm, net: Net, together: bool) -> tuple[Callable[[Any, Any], Any], int]:
+def _step(net: Net, together: bool) -> tuple[Callable[[Any, Any], Any], int]:
     """Return a training step of a new model, and the bytes of its gradients."""
     fastnn.seed(0)
     model: Any = fastnn.Sequential([fastnn.Input(net.shape), *net.layers()])
@@ -128,24 +131,14 @@ def _step(comm: Comm, net: Net, together: bool) -> tuple[Callable[[Any, Any], An
     loss_of = fastnn.nn.CrossEntropyLoss()
 
     @fastnn.capture
-    def gradients(x: np.ndarray, y: np.ndarray) -> fastnn.Tensor:
+    def step(x: np.ndarray, y: np.ndarray) -> fastnn.Tensor:
         optimizer.zero_grad()
         loss = loss_of(model(x), y)
         loss.backward()
-        return loss
-
-    @fastnn.capture
-    def update() -> None:
-        optimizer.step()
-
-    flat: Any = optimizer.params[0].flat
-
-    def step(x: np.ndarray, y: np.ndarray) -> None:
-        gradients(x, y)
         if together:
-            comm.sum(flat.grads)
-            flat.grads[...] /= comm.size
-        update()
+            average_gradients(optimizer)
+        optimizer.step()
+        return loss
 
     return step, sum(p.data.nbytes for p in model.parameters())
 
@@ -166,7 +159,7 @@ def sums_table(sums: list[Sum], network: Network, ranks: int) -> str:
     lines = [f"{'bytes':>12}{'median':>12}{'best':>12}{'model':>12}{'GB/s':>8}{'times':>8}"]
     for s in sums:
         shown = "".join(f"{_time(t):>12}" for t in (s.median, s.best, network.all_reduce(s.bytes_, ranks)))
-        lines.append(f"{s.bytes_:12,}{shown}{s.bytes_ / s.best / 1e9:8.2f}{s.count:8}")
+        lines.append(f"{s.bytes_:12,}{shown}{s.bytes_ / s.median / 1e9:8.2f}{s.count:8}")
     return "\n".join(lines)
 
 
@@ -220,12 +213,13 @@ def main(arguments: list[str] | None = None) -> None:
     networks = {}
     if comm.size > 1:
         sums = [all_reduce(comm, size, given.seconds) for size in SIZES]
-        least = np.minimum.accumulate([s.best for s in reversed(sums)])[
-            ::-1
-        ]  # a small sum was disturbed if a larger one is faster
+        # A sum that takes longer than a larger one was disturbed.
+        least = np.minimum.accumulate([s.median for s in reversed(sums)])[::-1]
         network = Network.fitted(SIZES, least.tolist(), comm.size)
-        say("\nSums of float32 over all ranks: seconds of the slowest rank, and the model below, which is fitted to the best")
+        say("\nSums of float32 over all ranks: seconds of the slowest rank, and the model below, which is fitted to the medians")
         say(sums_table(sums, network, comm.size))
+        if np.median([s.median / s.best for s in sums]) > BUSY:
+            say(f"Medians above {BUSY} times the best: something else uses the cores or the network. Measure again without it.")
         where = "like the memory of this machine; wires are slower" if machines == 1 else "like this one"
         networks[where] = network
     if given.rate is not None:

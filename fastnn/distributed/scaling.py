@@ -45,7 +45,7 @@ class Network:
     def fitted(cls, sizes: Sequence[int], times: Sequence[float], ranks: int) -> Network:
         """Find the network whose all-reduces come nearest to measured ones.
 
-        The sum of squares of the relative errors is minimized, so that small messages count as much as large ones.
+        Errors are compared as factors, so that small messages count as much as large ones.
 
         Args:
             sizes: bytes of the messages, at least two different numbers.
@@ -66,12 +66,12 @@ class Network:
                 f"Network.fitted: got sizes {list(sizes)} and {ranks} ranks; wanted two sizes and two ranks, or more"
             )
         found = cls(min(times) / _counts(ranks)[0][0], max(times) / (2 * max(sizes)))
-        for _ in range(20):
-            chosen = [_fastest(found, n, ranks) for n in sizes]
-            rows = np.array([[messages, share * n] for (messages, share), n in zip(chosen, sizes, strict=True)])
-            found = cls(*_least_squares(rows / np.asarray(times)[:, None]))
-            if chosen == [_fastest(found, n, ranks) for n in sizes]:
-                break
+        measured = np.asarray(times)
+        for _ in range(30):
+            predicted = [found.all_reduce(n, ranks) for n in sizes]
+            weights = 1 / np.sqrt(measured * np.maximum(predicted, measured / 100))  # half and twice a time are as wrong
+            rows = np.array([[m, share * n] for n in sizes for m, share in [_fastest(found, n, ranks)]])
+            found = cls(*_least_squares(rows * weights[:, None], measured * weights))
         return found
 
     def all_reduce(self, bytes_: int, ranks: int) -> float:
@@ -109,11 +109,11 @@ def _fastest(network: Network, bytes_: int, ranks: int) -> tuple[float, float]:
     return min(_counts(ranks), key=lambda c: c[0] * network.latency + c[1] * bytes_ * network.per_byte)
 
 
-def _least_squares(rows: np.ndarray) -> tuple[float, float]:
-    """Solve ``rows @ (latency, per_byte) = 1`` for values of at least 0."""
-    solution = np.linalg.lstsq(rows, np.ones(len(rows)), rcond=None)[0]
+def _least_squares(rows: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
+    """Solve ``rows @ (latency, per_byte) = wanted`` for values of at least 0."""
+    solution = np.linalg.lstsq(rows, wanted, rcond=None)[0]
     for i in (0, 1):
         if solution[i] < 0:  # then the best value is 0, and the other is found alone
             other = rows[:, 1 - i]
-            solution[i], solution[1 - i] = 0.0, other.sum() / (other @ other)
+            solution[i], solution[1 - i] = 0.0, other @ wanted / (other @ other)
     return float(solution[0]), float(solution[1])
