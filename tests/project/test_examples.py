@@ -31,23 +31,43 @@ PRINTS = {
     "sklearn_pipeline": "accuracy on new samples: 0.9",
     "sentiment": "Accuracy on 400 new texts: ",
     "data_parallel": "new digits with 1 rank: 0.8",
+    "search_optuna": "Best of 8 trials: number 4, ",
+    "search_ray": "threads of a trial: 1",
     "pinn": "Largest error of the temperature: 0.0",
 }
-NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib", "sklearn_pipeline": "sklearn"}
+NEEDS = {
+    "drawn_shapes": "PIL",
+    "what_layers_see": "matplotlib",
+    "sklearn_pipeline": "sklearn",
+    "search_optuna": "optuna",
+    "search_ray": "ray",
+}
 """Packages that examples need besides fastnn."""
+SLOW = {"search_ray"}
+"""Examples that start for long."""
 
 
 def test_there_are_examples() -> None:
     assert set(PRINTS) == {p.stem for p in EXAMPLES}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in SLOW)) for p in EXAMPLES], ids=lambda p: str(p.stem)
+)
 def test_example(path: Path, tmp_path: Path) -> None:
     if path.stem in NEEDS:
         pytest.importorskip(NEEDS[path.stem])
     out = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert out.returncode == 0, out.stderr
     assert PRINTS[path.stem] in out.stdout
+
+
+@pytest.mark.parametrize("name", ["search_optuna", pytest.param("search_ray", marks=pytest.mark.slow)])
+def test_searches_find_the_same_best_trial(name: str, tmp_path: Path) -> None:
+    pytest.importorskip(NEEDS[name])
+    path = next(p for p in EXAMPLES if p.stem == name)
+    runs = [subprocess.run([sys.executable, str(path)], capture_output=True, cwd=tmp_path, check=True).stdout for _ in range(2)]
+    assert runs[0].splitlines()[-1] == runs[1].splitlines()[-1]  # before it, Ray Tune names its folders
 
 
 def test_the_spirals_as_an_image(tmp_path: Path) -> None:
