@@ -9,17 +9,30 @@
     model.fit(x, y, batch_size=256)                       # the whole batch, of which each rank takes its part
 
 Training with ranks needs the ``distributed`` extra (mpi4py and Open MPI).
+
+`predict` computes the outputs of a trained model for more rows than memory holds, on the workers of joblib, Ray or Dask.
 """
 
 from __future__ import annotations
 
-from .comm import Comm
-from .gradients import average_gradients
-from .mpi import init
-from .normalization import synchronize
+from typing import TYPE_CHECKING
 
-__all__ = ["Comm", "average_gradients", "init", "synchronize"]
+from ..core.lazy import lazily
 
+if TYPE_CHECKING:
+    from .comm import Comm as Comm
+    from .gradients import average_gradients as average_gradients
+    from .inference import predict as predict
+    from .mpi import init as init
+    from .normalization import synchronize as synchronize
 
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".comm": "Comm",
+        ".gradients": "average_gradients",
+        ".inference": "predict",
+        ".mpi": "init",
+        ".normalization": "synchronize",
+    },
+)

@@ -92,30 +92,39 @@ def read(path: Any, sheet: str | int = 0) -> Frame:
         raise ValueError(f"{path} is no text in UTF-8 (byte {e.start}); save it as CSV UTF-8") from e
     except (ValueError, KeyError, OSError, EOFError) as e:
         raise ValueError(f"{path} cannot be read as a {ending} file: {str(e).strip() or type(e).__name__}") from e
-    frame.columns = [str(name).strip() for name in frame.columns]
-    if not frame.columns.is_unique:
-        raise ValueError(f"{path} has two columns {str(frame.columns[frame.columns.duplicated()][0])!r}")
-    if not len(frame):
+    if not len(named(frame, path)):
         raise ValueError(f"{path} has no rows")
     return frame
 
 
+def named(frame: Frame, path: Any) -> Frame:
+    """Return the frame, its columns named by texts without blanks around them; ValueError if two have the same name."""
+    frame.columns = [str(name).strip() for name in frame.columns]
+    if not frame.columns.is_unique:
+        raise ValueError(f"{path} has two columns {str(frame.columns[frame.columns.duplicated()][0])!r}")
+    return frame
+
+
 def _of_text(pd: Any, path: Path) -> Any:
+    return pd.read_csv(path, **dialect(path))
+
+
+def dialect(path: Path) -> dict[str, Any]:
+    """Return how pandas.read_csv has to read a text file, found from its first lines."""
     from pandas.io.common import get_handle
 
     with get_handle(path, "r", encoding="utf-8-sig", compression="infer") as opened:
         start = opened.handle.read(_SAMPLE)
     separator = "\t" if ending_of(path) == ".tsv" else _separator(start)
     comma = separator != "," and bool(re.search(r"\d,\d", start)) and not re.search(r"\d\.\d", start)
-    return pd.read_csv(
-        path,
-        sep=separator,
-        decimal="," if comma else ".",
-        na_values=MISSING,
-        skipinitialspace=True,
-        encoding="utf-8-sig",
-        low_memory=False,
-    )
+    return {
+        "sep": separator,
+        "decimal": "," if comma else ".",
+        "na_values": MISSING,
+        "skipinitialspace": True,
+        "encoding": "utf-8-sig",
+        "low_memory": False,
+    }
 
 
 def _separator(start: str) -> str:
