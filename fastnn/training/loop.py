@@ -344,6 +344,7 @@ class Trainer(Evaluator, Reporter):
                 if not place.steps:
                     break
             hooks.params["steps"] = source.steps
+            ranks.meet(c.optimizer, c.distribute)
             logs = c.logs()
             if validation is not None and validates(epoch):
                 with closing(validation()) as batches:

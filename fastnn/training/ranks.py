@@ -11,6 +11,8 @@ from ..autograd.tensor import Array, Tensor
 from ..backends import current, shared_array
 from ..core.arrays import copy_array
 from ..distributed.data import Deal, Share, dealt, sharded
+from ..distributed.gradients import Sum
+from ..distributed.normalization import synchronize
 from ..ops.loss import reduce_loss
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Ranks:
 
         kinds: for each output, whether its loss is a sum, and the weights whose sum is its divisor; None for the rows.
         """
+        if self._comm.average_every:  # each rank trains on its own for some steps
+            return list(losses)
         rows, whole, _ = self.share
         if self.fixed([counted for _, counted in kinds]):
             return [loss if i < len(kinds) and kinds[i][0] else loss * (rows / whole) for i, loss in enumerate(losses)]
@@ -57,7 +61,18 @@ class Ranks:
         return bool(self.share.whole) and not self.share.lacking and all(c is None for c in counted)
 
     def lack(self, outputs: int) -> None:
-        """Take part in the messages of `parts`, without rows."""
+        """Take part in the messages of `parts`, without rows.
+
+        Raises:
+            ValueError: batch normalization expects a message of each rank, in forward.
+        """
+        if self._comm.sync_batch_norm:
+            raise ValueError(
+                f"fit: rank {self._comm.rank} has no rows of a batch, and init(sync_batch_norm=True) wants rows on every rank; "
+                "leave out the last samples, or take another batch_size"
+            )
+        if self._comm.average_every:
+            return
         if not self._sums:
             self._reserve(outputs, np.float64)
         self._exchanged()
@@ -79,6 +94,8 @@ class Ranks:
         return bool(found.any()) and self._reduce(optimizer)
 
     def _reduce(self, optimizer: Optimizer) -> bool:
+        if self._comm.average_every:
+            return True
         k = current()
         for p in optimizer.params:
             if p.touched is not None and k.has_grad(p):
@@ -87,7 +104,7 @@ class Ranks:
 
         def add_up() -> None:
             for flat in flats:
-                self._comm.sum(flat.grads)
+                self._comm.sum_gradients(flat.grads)
 
         _host_call(add_up)
         return True
@@ -117,6 +134,11 @@ def deal(comm: Comm | None, n: int, batch_size: int) -> Deal | None:
     sizes = comm.all_gather(n)
     if batch_size < comm.size:
         raise ValueError(f"fit: batch_size is {batch_size}, and {comm.size} ranks share each batch; wanted at least {comm.size}")
+    if comm.sync_batch_norm and comm.data == "all" and 0 < n % batch_size < comm.size:
+        raise ValueError(
+            f"fit: the last batch has {n % batch_size} rows for {comm.size} ranks, and init(sync_batch_norm=True) wants rows on "
+            "every rank; leave them out, or take another batch_size"
+        )
     if comm.data == "sharded":
         return sharded(sizes, batch_size, comm.rank)
     if min(sizes) < max(sizes):
@@ -147,6 +169,14 @@ def begin(model: Any, comm: Comm) -> None:
     if comm.rank:
         model.load_state_dict(values)
         optimizer.load_state_dict(steps)
+    synchronize(model, comm if comm.sync_batch_norm else None)
+    optimizer.distribute = comm if comm.average_every else None  # it averages the weights; gradients are added up here
+
+
+def meet(optimizer: Optimizer, comm: Comm | None) -> None:
+    """Average the weights at the end of an epoch, if the ranks do so every few steps: what is evaluated and saved is the mean."""
+    if comm is not None and comm.average_every and comm.size > 1:
+        Sum(comm, (run.w for s in optimizer.segments for run in s.stepped()), 1 / comm.size, rounds=False)()
 
 
 def salt(model: Any, comm: Comm) -> None:

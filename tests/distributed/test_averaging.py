@@ -70,3 +70,21 @@ def test_ranks_do_what_models_of_one_process_do(size: int, steps: int, options: 
             np.testing.assert_allclose(a, b, 1e-8, 1e-10)
             assert np.array_equal(a, got[0][0][i]) or steps % EVERY  # the mean has the same bits everywhere
     assert got[-1][1][-1] < got[-1][1][0]
+
+
+def _fitted() -> tuple[list[float], list[Any]]:
+    comm = fastnn.distributed.init(average_every=4)
+    fastnn.seed(3)
+    data = np.random.default_rng(0)
+    x = data.standard_normal((41, 6))  # the last batch has one row, and rank 1 none of it
+    model = fastnn.Sequential([fastnn.Dense(8, "tanh", input_shape=(6,)), fastnn.Dense(1)])
+    model.compile(fastnn.optim.Adam(None, lr=0.02), "mse", distribute=comm)
+    return model.fit(x, np.sin(x[:, :1]), batch_size=8, epochs=30, verbose=0).history["loss"], model.get_weights()
+
+
+@ranks.needed
+def test_fit_ends_with_the_mean_on_all_ranks() -> None:
+    (losses, weights), (others, own) = ranks.run(2, __file__, "_fitted")
+    assert losses == others and losses[-1] < 0.3 * losses[0]
+    for a, b in zip(weights, own, strict=True):
+        np.testing.assert_array_equal(a, b)

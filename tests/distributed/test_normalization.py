@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ranks
 
 import fastnn
 from fastnn.distributed.comm import Comm
@@ -147,3 +148,29 @@ def test_steps_of_capture_send_their_messages() -> None:
         np.testing.assert_allclose(got[rank][0], y[rank::2], 1e-10, 1e-10)
         for a, b in zip(got[rank][2], averages, strict=True):
             np.testing.assert_allclose(a, b, 1e-10, 1e-10)
+
+
+def _fitted(n: int, batch_size: int) -> tuple[list[float], list[Any]]:
+    comm = fastnn.distributed.init(sync_batch_norm=True)
+    fastnn.seed(3)
+    data = np.random.default_rng(0)
+    x, y = data.standard_normal((n, 6, 6, 2)), data.integers(0, 3, n)
+    layers = [fastnn.Conv2D(4, 3, input_shape=(6, 6, 2)), fastnn.BatchNormalization(), fastnn.Flatten(), fastnn.Dense(3)]
+    model = fastnn.Sequential(layers).double()
+    model.compile("adam", fastnn.losses.SparseCategoricalCrossentropy(from_logits=True), distribute=comm)
+    return model.fit(x, y, batch_size=batch_size, epochs=5, verbose=0).history["loss"], model.get_weights()
+
+
+@ranks.needed
+def test_fit_is_that_of_one_process() -> None:
+    ((one, weights),) = ranks.run(1, __file__, "_fitted", 45, 8)
+    for losses, own in ranks.run(2, __file__, "_fitted", 45, 8):
+        np.testing.assert_allclose(losses, one, 1e-9)
+        for a, b in zip(own, weights, strict=True):
+            np.testing.assert_allclose(a, b, 1e-7, 1e-9)
+
+
+@ranks.needed
+def test_a_batch_without_rows_for_each_rank_is_refused() -> None:
+    with pytest.raises(ranks.RankError, match="the last batch has 1 rows for 2 ranks"):
+        ranks.run(2, __file__, "_fitted", 41, 8)
