@@ -25,9 +25,9 @@ class Comm:
         data: "all" if each rank has all rows of the data, "sharded" if it has its own rows.
         compress: dtype of gradients on their way, "bfloat16" or "float16"; None sends them as they are.
         average_every: number of steps after which the ranks average their weights, in place of gradients in each step; None
-            sums gradients in each step.
-        sync_batch_norm: whether batch normalization uses the statistics of all ranks' rows.
-        buckets: number of messages that the gradients are split into; "auto" measures the first steps.
+            sums gradients in each step. `fit` also averages at the end of each epoch. The optimizer's moments are not averaged.
+        sync_batch_norm: whether batch normalization uses the statistics of all ranks' rows, with one message in forward and one
+            in backward for each layer. Otherwise each rank normalizes its own rows, and the averages of rank 0 are saved.
 
     Raises:
         ValueError: an option has another value than these.
@@ -52,7 +52,6 @@ class Comm:
         compress: Literal["bfloat16", "float16"] | None = None,
         average_every: int | None = None,
         sync_batch_norm: bool = False,
-        buckets: int | Literal["auto"] = "auto",
     ) -> None:
         if data not in DATA:
             raise ValueError(f"distributed.init: data is {data!r}, wanted 'all' or 'sharded'")
@@ -60,10 +59,8 @@ class Comm:
             raise ValueError(f"distributed.init: compress is {compress!r}, wanted None, 'bfloat16' or 'float16'")
         if average_every is not None:
             whole_number(average_every, "distributed.init: average_every", 1)
-        if buckets != "auto":
-            whole_number(buckets, "distributed.init: buckets", 1)
         self.data, self.compress, self.average_every = data, compress, average_every
-        self.sync_batch_norm, self.buckets = bool(sync_batch_norm), buckets
+        self.sync_batch_norm = bool(sync_batch_norm)
         self._compressed: Compressed | None = None  # made by the first message
 
     def __repr__(self) -> str:

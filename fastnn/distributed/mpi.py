@@ -27,7 +27,7 @@ def init(**options: Any) -> Comm:
     ranks, with its traceback, so that the others do not wait for the failed one for ever.
 
     Args:
-        options: how the ranks train; `Comm` describes them: data, compress, average_every, sync_batch_norm, buckets.
+        options: how the ranks train; `Comm` describes them: data, compress, average_every, sync_batch_norm.
 
     Raises:
         ImportError: mpirun has started this process, and mpi4py is not installed.
@@ -75,7 +75,7 @@ class MPIComm(Comm):
         self.local_rank, self.local_size = local.rank, local.size
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = ("data", "compress", "average_every", "sync_batch_norm", "buckets")
+        names = ("data", "compress", "average_every", "sync_batch_norm")
         return _again, ({name: getattr(self, name) for name in names},)
 
     def sum(self, array: Any) -> None:

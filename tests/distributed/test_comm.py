@@ -35,7 +35,6 @@ def test_one_rank() -> None:
         ({"data": "some"}, "data is 'some', wanted 'all' or 'sharded'"),
         ({"compress": "float8"}, "compress is 'float8'"),
         ({"average_every": 0}, "average_every"),
-        ({"buckets": 1.5}, "buckets"),
     ],
 )
 def test_options(options: dict[str, object], message: str) -> None:
