@@ -21,6 +21,7 @@ _ENVIRONMENT = {
     "FASTNN_NUM_THREADS": "1",
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",  # ranks that wait leave the cores to those that compute
     "PRTE_MCA_hwloc_default_binding_policy": "none",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
@@ -68,7 +69,7 @@ class Job:
             )
 
     def wait(self) -> list[Any]:
-        """Return what each rank returned, None for one that has ended before it did.
+        """Return what each rank returned. `printed` then has what each has printed.
 
         Raises:
             RankError: mpirun has ended with an error, or does not end.
@@ -82,8 +83,9 @@ class Job:
         try:
             if status != 0:
                 raise RankError(self.n, status, self._text("mpirun"), self.outputs())
-            return [pickle.loads(path.read_bytes()) if path.exists() else None for path in self._files("result")]
+            return [pickle.loads(path.read_bytes()) for path in self._files("result")]
         finally:
+            self.printed = self.outputs()
             self._folder.cleanup()
 
     def end(self) -> None:

@@ -6,9 +6,9 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -17,6 +17,9 @@ import fastnn
 
 from ..files.place import target_of
 from ..plot.figure import start as start_figure
+
+if TYPE_CHECKING:
+    from ..distributed import Comm
 
 LOSS = "sparse_categorical_crossentropy"
 
@@ -61,6 +64,25 @@ def clean_errors() -> Iterator[None]:
         raise  # the reader of the output has ended, as with `| head`: click ends without a message
     except (ValueError, TypeError, RuntimeError, ArithmeticError, OSError, ImportError, MemoryError) as e:
         raise click.ClickException(str(e) or type(e).__name__) from e
+
+
+@contextmanager
+def training_ranks() -> Iterator[Comm]:
+    """Yield the ranks that mpirun has started, or this process alone, and show errors as `clean_errors` does.
+
+    Rank 0 alone shows lines. An error on one rank ends all.
+    """
+    with clean_errors():
+        comm = fastnn.distributed.init()
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing) if comm.rank else nullcontext():
+        try:
+            with clean_errors():
+                yield comm
+        except click.ClickException as error:
+            if comm.size == 1:
+                raise
+            click.echo(f"Error: rank {comm.rank}: {error.format_message()}", err=True)
+            comm.abort(error.exit_code)
 
 
 def folder_of(dataset: str, folder: str | None, data: str | None) -> str | None:

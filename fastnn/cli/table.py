@@ -28,7 +28,6 @@ from .common import (
     check_finite,
     check_plot,
     check_targets,
-    clean_errors,
     finite,
     has_bar,
     json_option,
@@ -36,6 +35,7 @@ from .common import (
     names_of,
     optimizer_help,
     show_backend,
+    training_ranks,
     use,
 )
 from .report import class_table, confusion_table
@@ -106,13 +106,15 @@ def train_table(
       fastnn train churn.parquet --target left --drop id,reason -o churn.fastnn
       fastnn train train.csv --target label --test test.csv --json > report.json
       fastnn predict prices.fastnn new.csv -o predictions.csv
+      mpirun --bind-to none -n 4 fastnn train prices.csv --target price
     """
-    with clean_errors():
+    with training_ranks() as comm:
+        plot_path = None if comm.rank else plot_path
         saved = Path(output or f"{Path(file).name.partition('.')[0]}.fastnn")
         check_targets(file, None, {"--output": str(saved), "--plot": plot_path})
         if plot_path is not None:
             check_plot(plot_path)
-        say = _sayer(as_json)
+        say = _sayer(as_json, comm.rank == 0)
         frame = read(file)
         if target is None:
             raise ValueError(f"{file}: pass --target COLUMN, one of: {', '.join(frame.columns)}")
@@ -120,7 +122,7 @@ def train_table(
         use(backend)
         fastnn.seed(seed)
         made = None if optimizer is None else fastnn.optim.get(optimizer, lr=lr)
-        job = prepare(frame, target, test, drop, categories, task, layers, made, model=kind, numeric=numeric)
+        job = prepare(frame, target, test, drop, categories, task, layers, made, model=kind, numeric=numeric, distribute=comm)
         if made is None:
             job.model.optimizer.lr = lr
         for line in _data(job, file, len(frame)):
@@ -140,7 +142,8 @@ def train_table(
         found = {"this network": scores(job.encoder.target, outputs, job.test.y), **baselines(job)}
         for line in [*_scores(found, f"{len(job.test)} rows of the test"), *_classes(job.encoder, outputs, job.test.y)]:
             say(line)
-        job.model.save(saved)
+        if comm.rank == 0:
+            job.model.save(saved)
         say(f"\nsaved the model to {saved}")
         if plot_path is not None:
             plot.history(history, plot_path)
@@ -186,9 +189,9 @@ def predict_table(model: Any, file: str, output: str | None, keep: list[str], as
         click.echo(predicted.to_csv(index=False).rstrip())
 
 
-def _sayer(as_json: bool) -> Any:
-    """Return what shows a line: on stdout, or with --json on stderr."""
-    return lambda line: click.echo(line, err=as_json)
+def _sayer(as_json: bool, shows: bool) -> Any:
+    """Return what shows a line, on stdout, or with --json on stderr. It shows nothing on ranks other than 0."""
+    return lambda line: click.echo(line, err=as_json) if shows else None
 
 
 def _warn(text: str) -> None:

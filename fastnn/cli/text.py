@@ -23,7 +23,7 @@ from .. import callbacks, datasets, losses, plot, schedules
 from ..datasets.texts import PIECE, pieces, read_text, sample
 from ..text import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, load
 from . import nets
-from .common import backend_option, check_plot, check_targets, clean_errors, finite, has_bar, show_backend, use
+from .common import backend_option, check_plot, check_targets, finite, has_bar, show_backend, training_ranks, use
 from .writing import start_of, written
 
 LARGEST = 1 << 27
@@ -126,7 +126,11 @@ def train_text(
     the losses are shown (in nats for each token, and in bits for each character, which can be compared between tokenizers), the
     model writes a few words, and it is saved. `fastnn generate` lets it write more.
     """
-    with clean_errors():
+    with training_ranks() as comm:
+        if comm.size > 1:
+            raise ValueError(
+                f"train text: mpirun has started {comm.size} processes, wanted one; several train in a program of yours"
+            )
         if steps is not None and epochs is not None:
             raise ValueError("--steps and --epochs are given together; wanted one of them")
         target = Path(output or f"{Path(file or 'text').stem}.fastnn")

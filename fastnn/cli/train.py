@@ -26,7 +26,6 @@ from .common import (
     check_finite,
     check_plot,
     check_targets,
-    clean_errors,
     data_option,
     dataset_argument,
     finite,
@@ -36,6 +35,7 @@ from .common import (
     layers_of,
     optimizer_help,
     show_backend,
+    training_ranks,
     use,
 )
 from .data import features, load_dataset
@@ -132,8 +132,9 @@ def train(
       fastnn train mnist FOLDER --plot curves.png
       fastnn train images FOLDER --size 64x64
       fastnn train prices.csv --target price
+      mpirun --bind-to none -n 4 fastnn train digits
     """
-    with clean_errors():
+    with training_ranks() as comm:
         if dataset == "text":
             raise ValueError("options for text come after the word: fastnn train text [FILE] --seed 0")
         if is_table(dataset):
@@ -142,6 +143,7 @@ def train(
         if size is not None and dataset != "images":
             raise ValueError(f"--size goes with images, not with {dataset}")
         target = Path(output or f"{Path(dataset).stem}.fastnn")
+        plot_path = None if comm.rank else plot_path
         check_targets(dataset, folder, {"--output": str(target), "--plot": plot_path})
         check_plot(plot_path)
         use(backend)
@@ -153,7 +155,7 @@ def train(
         else:
             job = _of_arrays(dataset, folder, layers)
         model = job.model
-        model.compile(optimizer=fastnn.optim.get(optimizer, lr=lr), loss=LOSS, metrics=["accuracy"])
+        model.compile(optimizer=fastnn.optim.get(optimizer, lr=lr), loss=LOSS, metrics=["accuracy"], distribute=comm)
         model.summary()
         show_backend()
         start = time.perf_counter()
@@ -166,7 +168,8 @@ def train(
         check_finite(model, history.history["loss"], target)
         seconds = time.perf_counter() - start
         click.echo(f"\ntrained in {seconds:.2f} s, {seconds / len(history.epoch):.3f} s an epoch")
-        model.save(target)
+        if comm.rank == 0:
+            model.save(target)
         job.report()
         click.echo(f"saved the model to {target}")
         if plot_path is not None:

@@ -122,6 +122,7 @@ def prepare(
     model: Any = MODEL,
     numeric: str | None = None,
     validation: Frame | float = HELD_BACK,
+    distribute: Any = None,
 ) -> Job:
     """Return the job of a table: a compiled network and encoded rows.
 
@@ -140,6 +141,7 @@ def prepare(
             logits or numbers.
         numeric: what columns of numbers become, as of `Encoder.fit`; by default what suits the model.
         validation: rows that end training, or the share of the rows.
+        distribute: result of `fastnn.distributed.init`, whose ranks train the network together.
 
     Raises:
         ValueError: a column is missing, there are too few rows, or an argument does not fit.
@@ -167,9 +169,9 @@ def prepare(
     if optimizer is None:
         optimizer = fastnn.optim.AdamW(lr=1e-3, weight_decay=size.weight_decay)
     if encoder.target.values:
-        net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], distribute=distribute)
     else:
-        net.compile(optimizer, "mse", metrics=["r2_score"])
+        net.compile(optimizer, "mse", metrics=["r2_score"], distribute=distribute)
     return Job(net, encoder, _encoded(training, encoder), validated, tested, notes)
 
 
