@@ -31,12 +31,13 @@ def step(x: np.ndarray, y: np.ndarray) -> fastnn.Tensor:
     return loss
 
 
+losses: list[fastnn.Tensor] = []
 for epoch in range(EPOCHS):
     places = order.permutation(len(x))
     for start in range(0, len(x) - len(x) % BATCH, BATCH):
         rows = places[start : start + BATCH][comm.rank :: comm.size]  # this rank's part of the batch
-        loss = step(x[rows], y[rows])
-    last = np.array([loss.item()])
+        losses.append(step(x[rows], y[rows]))
+    last = np.array([losses[-1].item()])
     comm.sum(last)
     if comm.rank == 0:
         print(f"epoch {epoch + 1:2}: loss of the last batch {last[0] / comm.size:.4f}")
