@@ -56,6 +56,8 @@ def started(engine: str, size: int) -> Iterator[None]:
         import ray
 
         def hook() -> None:
+            import ray.data  # noqa: F401 - it holds much memory itself, as pandas and pyarrow do
+
             limit(size)
 
         env = {"worker_process_setup_hook": hook, "env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
