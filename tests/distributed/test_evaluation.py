@@ -162,6 +162,11 @@ def test_logs_and_the_end_are_the_same_on_all_ranks() -> None:
     for name in first:
         _same(first[name], second[name], 0)
     assert len(seen) == 4 and not none
+    (one, seen_by_one) = _logs_by_batch()
+    for name in one:
+        _same(first[name], one[name], 1e-6 if name.endswith("largest") else 1e-9)
+    for logs, others in zip(seen, seen_by_one, strict=True):
+        _same(logs["loss"], others["loss"], 1e-9)
     assert [logs["loss"] for logs in seen[1::2]] == first["loss"]
 
 
