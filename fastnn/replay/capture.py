@@ -184,7 +184,7 @@ class _Capture:
 
     def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
         buffers = [real.xp.array(array, order="C", copy=True) for array in arrays]
-        recorder = Recorder(real, tuple(buffers))
+        recorder = Recorder(real, tuple(buffers), guarded=True)
         output, host = self._record(recorder, args, kwargs, arrays, buffers)
         if not recorder.void and _leads_back(output):
             recorder.void = "it returns a Tensor on which backward was not called; call backward inside, or return it detached"
@@ -246,6 +246,8 @@ class _Capture:
                     give_back(recorder.real, array, step_input.host)
                 elif i in recorder.changed:
                     give_back(recorder.real, array, buffer)
+        if recorder.guard is not None:
+            recorder.guard.check()
         if host.found:
             recorder.hinder(f"{host.found}, which a replay would omit")
         return output, host

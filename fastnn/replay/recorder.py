@@ -15,6 +15,7 @@ from ..backends.base import Backend, Call
 from ..backends.spec import HOST_CALL, KERNELS
 from ..core.arrays import copy_array
 from ..nn.mode import mode_override
+from .guard import Guard
 from .memory import Array, Block, Memory, paged
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ class Recorder:
         real: the backend that computes.
         inputs: arrays that get new content, in place, before each replay.
         lines: store the line of the user's code that each call comes from, for messages. This takes time.
+        guarded: find memory that Python changes between kernels; see `Guard`. This takes time.
     """
 
-    def __init__(self, real: Backend, inputs: tuple[Array, ...] = (), lines: bool = True) -> None:
+    def __init__(self, real: Backend, inputs: tuple[Array, ...] = (), lines: bool = True, guarded: bool = False) -> None:
         self.real = real
         self._line = caller if lines else str
         self.name = real.name
@@ -67,6 +69,7 @@ class Recorder:
         self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
         self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
         self.memory = Memory(real)
+        self.guard = Guard(self) if guarded else None
         for array in inputs:
             block = self.memory.add(array)
             if block.root is not None:
@@ -80,12 +83,17 @@ class Recorder:
         run, calls, writes = self.real.table[name], self.calls, _WRITES[name]
 
         def kernel(*args: Any) -> None:
+            guard = self.guard
+            if guard is not None:
+                guard.check(args)
             if self._flag is None:
                 run(*args)
             else:
                 if self._flag[0]:
                     run(*args)
                 self.flags[len(calls)] = self._flag
+            if guard is not None:
+                guard.written([arg for arg, write in zip(args, writes, strict=True) if write])
             if self._overlapping:
                 self.overlapping.add(len(calls))
             entry: list[Any] = [name]
@@ -110,7 +118,11 @@ class Recorder:
         if self._flag is not None:
             self.flags[len(self.calls)] = self._flag
         if self._flag is None or self._flag[0]:
+            if self.guard is not None:
+                self.guard.check()
             unwatched(fn)()
+            if self.guard is not None:
+                self.guard.written()
         self.calls.append((HOST_CALL, (fn,)))
         self.signature.append((HOST_CALL, fn))
         self.places.append(self._line())
@@ -274,6 +286,8 @@ class Recorder:
     def prepares(self, prepare: Callable[[int], int]) -> None:
         self.prepare.append(prepare)
         prepare(1)
+        if self.guard is not None:
+            self.guard.written()
 
     # ---- buffers of modules that the step assigns ----
 

@@ -293,7 +293,7 @@ class TrainStep:
         if self.why_eager or self._few or self._lacking or isinstance(real, Recorder):
             self._step()
             return
-        recorder = Recorder(real, tuple(b for b in self.buffers if b.size), lines=bool(self.own))
+        recorder = Recorder(real, tuple(b for b in self.buffers if b.size), lines=bool(self.own), guarded=bool(self.own))
         host = self._look_for_host_code(recorder) if self.own else None
         if host is None:
             self._record(recorder)
@@ -332,6 +332,8 @@ class TrainStep:
 
         with HostCode(marks=False) as host:
             self._record(recorder)
+        if recorder.guard is not None:
+            recorder.guard.check()
         if host.found:
             recorder.hinder(f"{host.found}, which a replay would omit")
         elif not recorder.void and (held := recorder.escaped()):
