@@ -134,6 +134,9 @@ class Trainer(Evaluator, Reporter):
         elif set(c.optimizer.params).isdisjoint(model.weights) and c.own is None:
             raise ValueError("fit: the optimizer has the parameters of another model; each model needs a separate optimizer")
         if c.own is not None and c.own.train:
+            if c.distribute is not None:
+                why = "the gradients of its own train_step or loss are not added up over ranks; compile without distribute"
+                raise ValueError(f"fit: {why}, and call fastnn.distributed.average_gradients(optimizer) in train_step")
             c.active = c.own
             return OwnStep(self, c, inputs, buffers, fetch, check_finite, True, UNASKED)
         own = own_parts(self, c)

@@ -196,3 +196,21 @@ def test_states_of_a_metric() -> None:
 def test_distribute_wants_ranks() -> None:
     with pytest.raises(TypeError, match=r"distribute is a int, wanted the result of fastnn\.distributed\.init"):
         fastnn.Sequential([fastnn.Dense(1)]).compile("sgd", "mse", distribute=2)
+
+
+def _own_step() -> str:
+    class Own(fastnn.Sequential):
+        def train_step(self, data: Any, /) -> dict[str, Any]:
+            return super().train_step(data)
+
+    model = Own([fastnn.Dense(2, input_shape=(4,))])
+    model.compile("sgd", "mse", distribute=fastnn.distributed.init())
+    x, y, _ = _numbers(4)
+    with pytest.raises(ValueError) as caught:
+        model.fit(x, y, verbose=0)
+    return str(caught.value)
+
+
+@ranks.needed
+def test_steps_whose_gradients_are_not_added_up_are_refused() -> None:
+    assert all("average_gradients(optimizer)" in message for message in ranks.run(2, __file__, "_own_step"))
