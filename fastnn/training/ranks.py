@@ -49,7 +49,7 @@ class Ranks:
         for own, (_, counted) in zip(self._sums, kinds, strict=True):
             if counted is not None:
                 copy_array(current(), own, reduce_loss(Tensor(counted), "sum").data.reshape(1))
-        _host_call(self._exchange)
+        current().host_call(self._exchange)
         factors = [*self._factors[1:], *self._factors[:1]]
         return [
             loss if i < len(kinds) and kinds[i][0] else loss * Tensor(factor.reshape(()))
@@ -78,36 +78,21 @@ class Ranks:
         self._exchanged()
 
     def before_step(self, optimizer: Optimizer) -> bool:
-        """Make the gradients of all ranks ready to be added up. Return whether there are any.
+        """Make the gradients ready for the optimizer, which adds them up over all ranks. Return whether there are any.
 
         If a rank may have no rows, a parameter that has a gradient on another rank alone gets a gradient of 0.
         """
         if not self.share.lacking:
-            return self._reduce(optimizer)
+            return True
         k, params = current(), optimizer.params
+        k.host_reads("the messages of ranks")
         own = np.array([k.has_grad(p) for p in params], np.int64)
         found = own.copy()
         self._comm.maximum(found)
         for i in np.flatnonzero(found > own):
             k.fill(params[i].grad_buffer(), 0.0)
             k.set_has_grad(params[i], True)
-        return bool(found.any()) and self._reduce(optimizer)
-
-    def _reduce(self, optimizer: Optimizer) -> bool:
-        if self._comm.average_every:
-            return True
-        k = current()
-        for p in optimizer.params:
-            if p.touched is not None and k.has_grad(p):
-                k.fill(p.touched, 1.0)
-        flats = list(dict.fromkeys(p.flat for p in optimizer.params if p.flat is not None and k.has_grad(p)))
-
-        def add_up() -> None:
-            for flat in flats:
-                self._comm.sum_gradients(flat.grads)
-
-        _host_call(add_up)
-        return True
+        return bool(found.any())
 
     def _reserve(self, outputs: int, dtype: Any) -> None:
         rows = self.share.rows
@@ -170,7 +155,7 @@ def begin(model: Any, comm: Comm) -> None:
         model.load_state_dict(values)
         optimizer.load_state_dict(steps)
     synchronize(model, comm if comm.sync_batch_norm else None)
-    optimizer.distribute = comm if comm.average_every else None  # it averages the weights; gradients are added up here
+    optimizer.distribute = comm
 
 
 def meet(optimizer: Optimizer, comm: Comm | None) -> None:
@@ -189,8 +174,3 @@ def salt(model: Any, comm: Comm) -> None:
 
 def _mixed(seed: int, rank: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(rank,)).generate_state(1, np.uint64)[0])
-
-
-def _host_call(fn: Any) -> None:
-    current().host_reads("the messages of ranks")
-    fn()
