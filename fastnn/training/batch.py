@@ -14,8 +14,10 @@ from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
 from ..core.structure import CHUNK, Arrays
 from ..core.tree import flatten
+from ..distributed.data import Share
 from .callbacks.base import CallbackList
 from .data.checks import DataChecks
+from .ranks import begin
 from .step import UNASKED
 
 if TYPE_CHECKING:
@@ -76,6 +78,10 @@ class BatchTrainer(DataChecks):
             buffers = [aligned(k, a.shape, a.dtype) for a in arrays]
             step = c.batch_steps[key] = self._train_step(buffers, None, inputs=arrays.inputs, unsafe=UNASKED)
             c.batch_structure = self._version
+            if c.distribute is not None:
+                if c.optimizer.distribute is not c.distribute:  # the first batch, on all ranks
+                    begin(self, c.distribute)
+                step.dealt(Share(len(buffers[0]), 0))
         return step
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:

@@ -73,6 +73,9 @@ def fitted(case: str, dtype: str = "float64") -> tuple[list[float], list[Any]]:
             x, y = [part for part in parts if len(part[0])], None
             options = {}
     model.compile(optimizer, loss, distribute=comm, **settings)
+    if case == "by batch":
+        places = [np.arange(i, min(i + 8, n))[comm.rank :: comm.size] for _ in range(4) for i in range(0, n, 8)]
+        return [model.train_on_batch(x[rows], y[rows]) for rows in places], model.get_weights()
     given: Any = Batches(x) if case == "iterable" else x
     history = model.fit(given, y, epochs=4, verbose=0, **options).history
     return history["loss"], model.get_weights()
@@ -90,7 +93,7 @@ class Batches:
 
 CASES = (
     *("weights", "classes", "divided", "ignored", "sum", "penalties", "accumulated", "clipped", "steps", "bytes", "outputs"),
-    *("few", "sharded", "iterable"),
+    *("few", "sharded", "iterable", "by batch"),
 )
 
 
