@@ -176,8 +176,8 @@ def test_streamed_data_train_as_resident_ones(k: CupyBackend, monkeypatch: pytes
     streamed: list[bool] = []
     make = Batches.__init__
 
-    def spy(self: Batches, arrays: Any, floats: Any) -> None:
-        make(self, arrays, floats)
+    def spy(self: Batches, arrays: Any, floats: Any, **how: Any) -> None:
+        make(self, arrays, floats, **how)
         streamed.append(any(k.is_streamed(a) for a in self.arrays if a.size))
 
     monkeypatch.setattr(Batches, "__init__", spy)
