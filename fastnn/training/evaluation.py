@@ -212,7 +212,7 @@ class Evaluator(Steps):
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         if comm is not None:
             return of_all_ranks(comm, (structure, whole) if parts else None, divided)
-        if plain and not own and len(parts) == 1 and isinstance(k, Backend):
+        if features and plain and not own and len(parts) == 1 and isinstance(k, Backend):
             leaves = [x] if inputs.kind == "one" else inputs.spread(x, "predict", "x")
             if all(map(operator.is_, leaves, features)):  # if no array was cast or copied
                 self._remember(key, inputs, features)
