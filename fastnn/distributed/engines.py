@@ -1,4 +1,4 @@
-"""What runs a job on the parts of a source: this process, joblib, Ray Data or Dask, by their public functions."""
+"""Run a job on the parts of a source: in this process, or by the public functions of joblib, Ray Data and Dask."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _call(job: Any, part: Part) -> Any:
 
 
 class _Actor:
-    """A worker of Ray, which keeps the job, and so the model, for all of its parts."""
+    """Keep the job, and so the model, in a worker of Ray for all of its parts."""
 
     def __init__(self, job: Any) -> None:
         self.job = job
@@ -80,7 +80,8 @@ def _pool(workers: int | None, most: int | None = None) -> dict[str, Any]:
         ray.init()
     cores = int(ray.cluster_resources().get("CPU", 1))
     size = min(n for n in (workers or cores, most) if n)
-    return {"compute": ActorPoolStrategy(size=size), "num_cpus": max(1, cores // size) if workers else 1}
+    least = size if most else 1  # a dataset may have fewer blocks than there are workers
+    return {"compute": ActorPoolStrategy(min_size=least, max_size=size), "num_cpus": max(1, cores // size) if workers else 1}
 
 
 def _ray(job: Any, parts: Sequence[Part], workers: int | None) -> Iterator[Any]:

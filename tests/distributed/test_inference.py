@@ -225,7 +225,6 @@ def test_errors_of_files_and_models(net: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 def test_dask(net: Any, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     import dask.array
@@ -249,7 +248,7 @@ def test_dask(net: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray warns of its own settings
 def test_ray(net: Any, tmp_path: Path) -> None:
     data = pytest.importorskip("ray.data")
     import ray
