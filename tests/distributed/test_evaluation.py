@@ -107,12 +107,14 @@ def _of_large_arrays(comm: Any = None) -> list[Any]:
     """The same with arrays that are cast batch by batch, and with a feed of single samples."""
     from fastnn.training.data import large
 
-    large.LARGE = 0
     x, y, _ = _numbers(11)
     model = _values(comm)
     x, y = x.astype(np.float32), (y > 0.5).astype(np.float32)
-    plain = [model.evaluate(x, y, batch_size=b, verbose=0, return_dict=True) for b in (None, 3)]
-    return [*plain, model.evaluate(x, y, steps=2, batch_size=3, verbose=0, return_dict=True), model.predict(x, verbose=0)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large, "LARGE", 0)
+        found = [model.evaluate(x, y, batch_size=b, verbose=0, return_dict=True) for b in (None, 3)]
+        found.append(model.evaluate(x, y, steps=2, batch_size=3, verbose=0, return_dict=True))
+        return [*found, model.predict(x, verbose=0)]
 
 
 def _on_ranks() -> list[Any]:

@@ -105,6 +105,14 @@ def test_whole_numbers_of_models_that_take_them(tmp_path: Path) -> None:
     assert large.by_batch(net(6), "fit", right, y, None, 8) is not None  # which takes float32
 
 
+def test_one_batch_of_a_large_array_is_predicted_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, model = RNG.random((20, 5)), net(5)
+    wanted = model.predict(x)
+    monkeypatch.setattr(large, "LARGE", 0)
+    for _ in range(3):
+        np.testing.assert_array_equal(model.predict(x), wanted)
+
+
 def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "LARGE", 100)
     x, y = np.zeros((90, 5)), np.zeros(90, int)
