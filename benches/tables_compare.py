@@ -22,8 +22,7 @@ from sklearn.model_selection import train_test_split
 
 import fastnn
 
-Table = tuple[Any, Any]
-"""A frame, and its target."""
+Table = tuple[Any, Any]  # a frame, and its target
 
 
 def mixed(x: Any, y: Any, seed: int, cut: int = 3, holes: float = 0.08) -> Table:

@@ -1,4 +1,4 @@
-"""A search by Optuna in two processes, which share a journal file; it finds the same best trial each time."""
+"""Search with Optuna in two processes that share a journal file. Each run finds the same best trial."""
 
 import tempfile
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,4 @@
-"""A search by Ray Tune, whose trials run in processes with one core each; it finds the same best trial each time."""
+"""Search with Ray Tune, one core for each trial. Each run finds the same best trial."""
 
 import tempfile
 from typing import Any

@@ -1,4 +1,4 @@
-"""The number of threads that the environment asks for, and fastnn's threads in threadpoolctl.
+"""Find the number of threads that the environment asks for, and show fastnn's threads to threadpoolctl.
 
 The variables are FASTNN_NUM_THREADS and, where it is not set, OMP_NUM_THREADS, by which joblib, Ray and Dask divide the cores
 among their processes.

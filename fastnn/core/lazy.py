@@ -13,7 +13,7 @@ OPERATIONS = "fastnn.ops"
 
 
 class Package(ModuleType):
-    """Base of the classes of modules, which lets functions that refer to such a module be sent to other processes.
+    """Let functions that refer to a lazy module be sent to other processes; base of the classes of these modules.
 
     cloudpickle, which joblib, Ray and Dask use, sends only modules of Python's own class by their name.
     """

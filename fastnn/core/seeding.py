@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Streams:
-    """A pair of streams: the generator of the host, and the states of the stream that kernels draw from.
+    """Hold two random number streams: the generator of the host, and the states of the stream that kernels draw from.
 
     Args:
         n: the seed; None begins at random.

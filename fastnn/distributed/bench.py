@@ -36,7 +36,7 @@ BUSY = 2
 
 @dataclass(frozen=True)
 class Net:
-    """A network whose training step is timed."""
+    """Describe a network whose training step is timed."""
 
     name: str
     shape: tuple[int, ...]

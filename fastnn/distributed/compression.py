@@ -69,4 +69,4 @@ _CODES: dict[str, tuple[Callable[[Array, Array], None], Callable[[Array, Any], A
     "bfloat16": (_to_bfloat16, _from_bfloat16),
     "float16": (_to_float16, _from_float16),
 }
-"""The functions that round numbers to 16 bits, and that return them."""
+"""Functions of each dtype: one rounds numbers to 16 bits, the other converts them back."""

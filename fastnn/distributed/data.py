@@ -1,4 +1,4 @@
-"""How the samples of a pass over the data are dealt out to batches, and those of a batch to the ranks."""
+"""Deal the samples of a pass over the data to batches, and those of a batch to the ranks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Share(NamedTuple):
-    """What one rank has of a batch.
+    """Describe the part of a batch that one rank has.
 
     rows: number of its rows. whole: number of the rows of all ranks; 0 if it is not known before the step. lacking: whether some
     rank may have no rows.
@@ -23,7 +23,7 @@ class Share(NamedTuple):
 
 
 class Deal:
-    """Batches of a pass, and the rows that this rank has of each.
+    """List the batches of a pass, and the rows that this rank has of each.
 
     Args:
         n: number of samples of all ranks.

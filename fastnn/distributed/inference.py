@@ -29,12 +29,12 @@ PART = 1 << 26
 JOB = "job.json"
 """File in the folder of outputs that says what they are of."""
 _loaded = threading.local()
-"""The model that a thread has loaded last. Two threads never share one: `predict` keeps what it recorded in the model."""
+"""Model that a thread loaded last. Threads do not share one, since `predict` stores its recording in the model."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker does with each part. ``model`` is the path of a file, or a pickled model; ``key`` tells models apart."""
+    """Predict rows of parts, in a worker. ``model`` is the path of a file, or a pickled model; ``key`` tells models apart."""
 
     model: str | bytes
     key: str

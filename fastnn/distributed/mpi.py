@@ -17,7 +17,7 @@ from ..backends.threads import cores
 from .comm import Comm, _check
 
 STARTED = ("OMPI_COMM_WORLD_", "PMI_", "PMIX_", "PMI2_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID", "SLURM_PROCID", "PALS_RANKID")
-"""How environment variables begin that launchers of MPI programs set for each rank."""
+"""Beginnings of the environment variables that launchers of MPI programs set for each rank."""
 
 
 def init(**options: Any) -> Comm:
@@ -65,7 +65,7 @@ def latest() -> Comm:
 
 
 class MPIComm(Comm):
-    """The ranks of MPI's COMM_WORLD; arguments as for `Comm`."""
+    """Send messages between the ranks of MPI's COMM_WORLD; arguments as for `Comm`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""Statistics of batch normalization over the rows of all ranks: one message in forward, one in backward."""
+"""Compute the statistics of batch normalization over the rows of all ranks: one message in forward, one in backward."""
 
 from __future__ import annotations
 

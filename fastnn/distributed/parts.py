@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ _QUOTE, _LINE, _BLANK = b'"\n '
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(ABC):
     """Rows of a source. ``name``: what its output file is named, without ending. ``table``: whether the chunks have columns."""
 
     name: str
@@ -33,9 +34,9 @@ class Part:
     ending = ".npy"
     """Ending of the file of its predictions."""
 
+    @abstractmethod
     def chunks(self) -> Iterator[Any]:
         """Yield the rows in pieces of limited size."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class _Atan2(Function):
         ctx.save_for_backward(y, x)
         a, b = abs(y), abs(x)
         longer, both = maximum(a, b), eq(a, b)
-        # Equal lengths, also 0 and infinity, have the ratio 1, but for 0 the angle is that of the axis.
+        # Equal lengths have the ratio 1, also infinite ones. For two zeros it is 0, and the angle is that of the axis.
         ratio = where(both, sign(longer), div(minimum(a, b), longer))
         angle = _angle(ratio)
         angle = where(gt(a, b), sub(math.pi / 2, angle), angle)

@@ -27,7 +27,7 @@ TARGET = "target"
 
 
 class Reader:
-    """What predicts the rows of a table: an encoder, and a function of encoded rows."""
+    """Predict the rows of a table with an encoder and a function of encoded rows."""
 
     encoder: Encoder
 

@@ -1,4 +1,4 @@
-"""Losses and metrics of the rows of all ranks, from the sums that each rank has of its own rows."""
+"""Merge losses and metrics: those of all rows, from the sums that each rank has of its own rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training by several ranks: equal weights at the start, this rank's part of each loss, and ranks without rows."""
+"""Train on several ranks: equal weights at the start, this rank's part of each loss, and ranks without rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Ranks:
-    """Shares one batch among the ranks.
+    """Share one batch among the ranks.
 
     The loss of the whole batch is the sum of the parts of all ranks, and so are its gradients. The part of a mean over rows is
     the rank's mean times its share of the rows. For a mean over weights or over elements that count, it is its share of their

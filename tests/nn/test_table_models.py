@@ -48,14 +48,14 @@ def test_fit_trains_each_member_on_its_own_output(how: str) -> None:
     object.__setattr__(a, "_train_step", lambda *args: steps.append(make(*args)) or steps[-1])
     logs = a.fit(X, y, batch_size=96, epochs=5, verbose=0, sample_weight=weight).history["loss"]
     assert [step.why_eager for step in steps] == [""] and steps[0].recorded is not None
-    optimizer, told = fastnn.optim.SGD(b.parameters(), lr=0.01), []
+    optimizer, losses = fastnn.optim.SGD(b.parameters(), lr=0.01), []
     for _ in range(5):
         optimizer.zero_grad()
         value = members_loss(b, y, loss, weight)
         value.backward()
         optimizer.step()
-        told.append(value.item())
-    np.testing.assert_allclose(logs, told, rtol=1e-9)
+        losses.append(value.item())
+    np.testing.assert_allclose(logs, losses, rtol=1e-9)
     for u, v in zip(a.get_weights(), b.get_weights(), strict=True):
         np.testing.assert_allclose(u, v, rtol=1e-7, atol=1e-12)
 
