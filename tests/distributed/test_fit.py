@@ -103,12 +103,14 @@ def all_fitted(cases: list[tuple[str, str]]) -> list[Any]:
 
 @ranks.needed
 @pytest.mark.parametrize(("n", "cases"), [(2, CASES), (3, ("few", "divided", "ignored"))])
-def test_weights_are_those_of_one_process(n: int, cases: tuple[str, ...]) -> None:
+def test_weights_and_losses_are_those_of_one_process(n: int, cases: tuple[str, ...]) -> None:
     given = [*((case, "float64") for case in cases), ("plain", "float32")]
     several = ranks.run(n, __file__, "all_fitted", given)
     for i, (case, dtype) in enumerate(given):
-        _, wanted = fitted(case, dtype)
+        values, wanted = fitted(case, dtype)
         for rank in several:
+            assert rank[i][0] == several[0][i][0], case
+            np.testing.assert_allclose(rank[i][0], values, rtol=1e-9 if dtype == "float64" else 1e-6, err_msg=case)
             for a, b, c in zip(rank[i][1], several[0][i][1], wanted, strict=True):
                 assert (a == b).all(), case
                 np.testing.assert_allclose(a, c, *([1e-9, 1e-12] if dtype == "float64" else [1e-4, 1e-6]), err_msg=case)
