@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from torch_calls import TORCHS
+from torch_more_calls import MORE
 
 import fastnn
 
@@ -136,7 +137,7 @@ def assert_same(call: str, wanted: Any, found: Any) -> None:
             assert a == b
 
 
-@pytest.mark.parametrize("call", TORCHS)
+@pytest.mark.parametrize("call", [*TORCHS, *MORE])
 def test_calls_of_pytorch_s(call: str) -> None:
     torch = pytest.importorskip("torch")
     wanted = eval(call, {"m": torch, "F": torch.nn.functional, **named(torch.tensor, torch)})
@@ -167,7 +168,7 @@ def names_on_the_page() -> dict[str, bool]:
 def test_every_name_on_the_page_is_compared() -> None:
     names = names_on_the_page()
     assert len(names) > 100 and {"round", "randint", "T", "take", "zeros_like"} <= names.keys()
-    compared = set(re.findall(r"(?:\b[mFtuvcbdijw]|one|nan|\)|\])\.([A-Za-z_0-9]+)", "\n".join([*TORCHS, *NUMPYS])))
+    compared = set(re.findall(r"(?:\b[mFtuvcbdijw]|one|nan|\)|\])\.([A-Za-z_0-9]+)", "\n".join([*TORCHS, *MORE, *NUMPYS])))
     assert not [name for name in names if name not in compared]
     for name, alone in names.items():
         assert hasattr(fastnn, name) or hasattr(fastnn.Tensor, name), name
